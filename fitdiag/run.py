@@ -1,0 +1,247 @@
+"""The facts of one training run: its curves, and where they come from.
+
+Every log becomes a :class:`Run` at once, whatever its format; nothing downstream opens a file.
+Curve names are the same words everywhere (log columns, Python, JSON, docs):
+
+========================  ==============================================================
+``train_loss``            training loss, usually the mean over an epoch
+``val_loss``              validation loss
+``batch_loss``            training loss of single batches or short windows of batches
+``grad_norm``             global 2-norm of the gradients, before clipping unless noted
+``grad_norm_max``         the largest such norm since the row before
+``lr``                    learning rate of the first parameter group
+``train_<metric>``        a metric on training data, for example ``train_accuracy``
+``val_<metric>``          a metric on validation data, for example ``val_accuracy``
+========================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitdiag.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Curve", "Run", "Source", "StepUnit"]
+
+
+class StepUnit(str, enum.Enum):
+    """What a run's steps count."""
+
+    STEP = "step"
+    """optimizer steps"""
+    EPOCH = "epoch"
+    """passes over the training data"""
+    ROW = "row"
+    """rows of the log, where it has neither a step nor an epoch column"""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def _frozen(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    array = np.array(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise UsageError(f"{what} must be one-dimensional, not of shape {array.shape}")
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """One measured quantity over the run, at its own steps.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name, see the module's table.
+    steps : array_like of float, shape (n,)
+        Where each value was measured, strictly increasing and finite, in the run's step unit.
+    values : array_like of float, shape (n,)
+        What was measured. NaN and infinity are kept: they are evidence.
+    label : str, optional
+        How the log itself calls the curve. Default: the name.
+
+    Raises
+    ------
+    UsageError
+        If the two differ in length, or the steps are not finite and strictly increasing.
+
+    Examples
+    --------
+    >>> import fitdiag
+    >>> curve = fitdiag.Curve(name="train_loss", steps=[1, 2, 3], values=[0.9, 0.5, 0.4])
+    >>> len(curve)
+    3
+    """
+
+    name: str
+    steps: NDArray[np.float64]
+    values: NDArray[np.float64]
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        steps = _frozen(self.steps, f"the steps of {self.name!r}")
+        values = _frozen(self.values, f"the values of {self.name!r}")
+        if steps.size != values.size:
+            raise UsageError(f"curve {self.name!r} has {steps.size} steps but {values.size} values")
+        if not np.isfinite(steps).all() or (np.diff(steps) <= 0).any():
+            raise UsageError(f"the steps of curve {self.name!r} must be finite and increasing")
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "label", self.label or self.name)
+
+    def __len__(self) -> int:
+        return int(self.steps.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a run comes from, and what had to be decided while it was read.
+
+    Parameters
+    ----------
+    path : str, optional
+        The file or folder as it was given; empty for a run made in Python.
+    format : str, optional
+        Name of the reader, for example ``"native"`` or ``"csv"``.
+    columns : mapping of str to str, optional
+        Canonical curve name to the log's own column.
+    notes : tuple of str, optional
+        One sentence for each thing a reader had to decide or drop.
+    """
+
+    path: str = ""
+    format: str = "python"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """One training run: immutable curves, a step unit, an optional map to epochs, a source.
+
+    Parameters
+    ----------
+    curves : mapping of str to Curve, or iterable of Curve
+        Keyed by canonical name.
+    unit : StepUnit, optional
+        What the steps count. Default: optimizer steps.
+    epochs : Curve, optional
+        The run's own epoch at some of its steps; None when unknown.
+    source : Source, optional
+        Where it was read from.
+    """
+
+    curves: Mapping[str, Curve]
+    unit: StepUnit = StepUnit.STEP
+    epochs: Curve | None = None
+    source: Source = field(default_factory=Source)
+
+    def __post_init__(self) -> None:
+        curves = self.curves
+        if not isinstance(curves, Mapping):
+            curves = {curve.name: curve for curve in curves}
+        object.__setattr__(self, "curves", MappingProxyType(dict(curves)))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        steps: ArrayLike | None = None,
+        epochs: ArrayLike | None = None,
+        unit: StepUnit | str = StepUnit.STEP,
+        source: Source | None = None,
+        **values: ArrayLike,
+    ) -> Run:
+        """Make a run from arrays that share one step axis; NaN means "not measured there".
+
+        Parameters
+        ----------
+        steps : array_like of float, shape (n,), optional
+            Default: ``1 … n``.
+        epochs : array_like of float, shape (n,), optional
+            The epoch at each step.
+        unit : {"step", "epoch", "row"}, optional
+            What the steps count.
+        source : Source, optional
+            Where the arrays come from.
+        **values : array_like of float, shape (n,)
+            ``train_loss=…``, ``val_loss=…``, ``grad_norm=…`` and so on.
+
+        Returns
+        -------
+        Run
+            Leading and inner NaN are taken as "not measured" where the curve is sparse, that is
+            where at least half of its cells are NaN; otherwise NaN is kept as a measured value.
+
+        Examples
+        --------
+        >>> import fitdiag
+        >>> run = fitdiag.Run.from_arrays(train_loss=[3.0, 2.0, 1.5], val_loss=[3.1, 2.2, 1.8])
+        >>> sorted(run.curves)
+        ['train_loss', 'val_loss']
+        """
+        length = max((np.size(value) for value in values.values()), default=0)
+        axis = np.arange(1, length + 1, dtype=float) if steps is None else np.asarray(steps, float)
+        curves = []
+        for name, value in values.items():
+            array = np.asarray(value, dtype=float)
+            missing = np.isnan(array)
+            keep = ~missing if 2 * missing.sum() >= array.size else np.ones(array.size, bool)
+            curves.append(Curve(name=name, steps=axis[: array.size][keep], values=array[keep]))
+        return cls(
+            curves={curve.name: curve for curve in curves},
+            unit=StepUnit(unit),
+            epochs=None if epochs is None else Curve(name="epoch", steps=axis, values=epochs),  # type: ignore[arg-type]
+            source=source or Source(),
+        )
+
+    def get(self, *names: str) -> Curve | None:
+        """Return the first of these curves that the run has and that is not empty, or None."""
+        for name in names:
+            curve = self.curves.get(name)
+            if curve is not None and len(curve):
+                return curve
+        return None
+
+    @property
+    def train_loss(self) -> Curve | None:
+        """The training loss: ``train_loss``, or else ``batch_loss``."""
+        return self.get("train_loss", "batch_loss")
+
+    @property
+    def val_loss(self) -> Curve | None:
+        """The validation loss."""
+        return self.get("val_loss")
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """First and last step of any curve; ``(0, 0)`` for a run without points."""
+        ends = [(curve.steps[0], curve.steps[-1]) for curve in self.curves.values() if len(curve)]
+        if not ends:
+            return 0.0, 0.0
+        return float(min(first for first, _ in ends)), float(max(last for _, last in ends))
+
+    def epoch_at(self, step: float) -> float | None:
+        """Return the epoch at a step, or None where the log does not tell."""
+        if self.unit is StepUnit.EPOCH:
+            return float(step)
+        if self.epochs is None or not len(self.epochs):
+            return None
+        return float(np.interp(step, self.epochs.steps, self.epochs.values))
+
+    def metrics(self) -> Sequence[Curve]:
+        """Return the curves that are neither losses, gradient norms nor learning rates."""
+        known = {"train_loss", "val_loss", "batch_loss", "grad_norm", "grad_norm_max", "lr"}
+        return [curve for name, curve in self.curves.items() if name not in known and len(curve)]
