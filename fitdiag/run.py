@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Curve", "Run", "Source", "StepUnit"]
+__all__ = ["Curve", "Run", "Source", "StepUnit", "measured"]
 
 
 class StepUnit(str, enum.Enum):
@@ -103,6 +103,32 @@ class Curve:
 
     def __len__(self) -> int:
         return int(self.steps.size)
+
+
+def measured(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell the cells of a column that were measured from those that are only empty.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+        A column in which both "not measured" and "measured as NaN" are NaN.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        True for every number and infinity; also for the NaN after the last of them, if there are
+        more than two and more than twice as many as ever stood in a row before; True throughout
+        if all is NaN.
+    """
+    known = ~np.isnan(values)
+    where = np.flatnonzero(known)
+    if not where.size:
+        return np.ones(values.size, dtype=bool)
+    longest = int(np.max(np.diff(where, prepend=-1))) - 1
+    trailing = values.size - 1 - int(where[-1])
+    if trailing > max(2 * longest, 2):
+        known[where[-1] + 1 :] = True
+    return known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,8 +208,9 @@ class Run:
         Returns
         -------
         Run
-            Leading and inner NaN are taken as "not measured" where the curve is sparse, that is
-            where at least half of its cells are NaN; otherwise NaN is kept as a measured value.
+            NaN means "not measured" before, between and shortly after a curve's finite values,
+            as in a validation loss every tenth row. A stretch of NaN at the end that is more than
+            twice as long as any before it is kept: that is a run whose loss became NaN.
 
         Examples
         --------
@@ -197,8 +224,7 @@ class Run:
         curves = []
         for name, value in values.items():
             array = np.asarray(value, dtype=float)
-            missing = np.isnan(array)
-            keep = ~missing if 2 * missing.sum() >= array.size else np.ones(array.size, bool)
+            keep = measured(array)
             curves.append(Curve(name=name, steps=axis[: array.size][keep], values=array[keep]))
         return cls(
             curves={curve.name: curve for curve in curves},
@@ -240,6 +266,15 @@ class Run:
         if self.epochs is None or not len(self.epochs):
             return None
         return float(np.interp(step, self.epochs.steps, self.epochs.values))
+
+    def moment(self, step: float) -> str:
+        """Name a step as a person would: by epoch where that is known, else by the step unit."""
+        epoch = self.epoch_at(step)
+        if epoch is None:
+            return f"{self.unit} {step:,.0f}"
+        if epoch.is_integer() or epoch >= 100:
+            return f"epoch {epoch:,.0f}"
+        return f"epoch {epoch:.1f}"
 
     def metrics(self) -> Sequence[Curve]:
         """Return the curves that are neither losses, gradient norms nor learning rates."""

@@ -1,15 +1,46 @@
-"""Pure array functions: what can be measured of a curve. No thresholds, no judging."""
+"""Pure array functions: what can be measured of a curve. No thresholds on runs, no judging.
+
+Everything here is equivariant: a curve multiplied by a constant, or shifted by one, gives signals
+multiplied or shifted alike, and thinning the time axis changes them only within their noise.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Signal"]
+    from fitdiag.run import Curve, Run
+
+    Array = NDArray[np.float64]
+
+__all__ = [
+    "Facts",
+    "Signal",
+    "bursts",
+    "denoise",
+    "measure",
+    "noise_level",
+    "prepare",
+    "prominences",
+    "thin",
+]
+
+#: points that a curve is thinned to before it is measured
+MAX_POINTS = 1000
+#: a median absolute deviation times this is the standard deviation of a normal distribution
+MAD_TO_SIGMA = 1.4826
+#: half-widths of the local linear fits, in points, from fine to coarse
+HALF_WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+#: standard errors by which a coarser fit may differ from a finer one and still be taken for it
+#: (Lepski, Mammen & Spokoiny 1997, doi:10.1214/aos/1069362731)
+AGREEMENT = 2.2
+#: noise levels above the running median from which a single point is an outlier (Hampel 1974)
+OUTLIER = 6.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,10 +55,12 @@ class Signal:
         Steps of the thinned points, m at most 1,000.
     values : ndarray of float, shape (m,)
         Their raw values: means over what was thinned.
+    high : ndarray of float, shape (m,)
+        The largest raw value in what was thinned.
     smooth : ndarray of float, shape (m,)
         The denoised curve.
-    noise : float
-        Robust standard deviation of ``values`` around ``smooth``, in the curve's own unit.
+    noise : ndarray of float, shape (m,)
+        Local robust standard deviation of ``values`` around ``smooth``, in the curve's own unit.
     count : int
         How many points the curve has, non-finite ones included.
     nonfinite : int
@@ -39,11 +72,239 @@ class Signal:
     """
 
     name: str
-    steps: NDArray[np.float64]
-    values: NDArray[np.float64]
-    smooth: NDArray[np.float64]
-    noise: float
+    steps: Array
+    values: Array
+    high: Array
+    smooth: Array
+    noise: Array
     count: int
     nonfinite: int
     first_nonfinite: float | None
     ends_nonfinite: bool
+
+    def __len__(self) -> int:
+        return int(self.steps.size)
+
+    def at(self, step: float) -> float:
+        """Return the denoised value at a step, interpolated between points, held at the ends."""
+        return float(np.interp(step, self.steps, self.smooth))
+
+
+def prepare(curve: Curve) -> Signal:
+    """Return the signal of a curve."""
+    finite = np.isfinite(curve.values)
+    bad = np.flatnonzero(~finite)
+    everything = not bad.size
+    steps = curve.steps if everything else curve.steps[finite]
+    values = curve.values if everything else curve.values[finite]
+    steps, values, high = thin(steps, values)
+    smooth, noise = denoise(values)
+    return Signal(
+        name=curve.name,
+        steps=steps,
+        values=values,
+        high=high,
+        smooth=smooth,
+        noise=noise,
+        count=len(curve),
+        nonfinite=int(bad.size),
+        first_nonfinite=float(curve.steps[bad[0]]) if bad.size else None,
+        ends_nonfinite=bool(len(curve)) and not bool(finite[-1]),
+    )
+
+
+def thin(steps: Array, values: Array, most: int = MAX_POINTS) -> tuple[Array, Array, Array]:
+    """Return steps, means and maxima over equal runs of neighbouring points, at most ``most``."""
+    if values.size <= most:
+        return steps, values, values
+    size = -(-values.size // most)
+    starts = np.arange(0, values.size, size)
+    counts = np.diff(np.append(starts, values.size))
+    scale = float(np.max(np.abs(values))) or 1.0
+    means = np.add.reduceat(values / scale, starts) / counts * scale
+    return (
+        steps[np.minimum(starts + counts - 1, values.size - 1)],
+        means,
+        np.maximum.reduceat(values, starts),
+    )
+
+
+def noise_level(values: Array) -> Array:
+    """Return the local standard deviation of the noise, from second differences.
+
+    A straight trend cancels in ``y[i-1] - 2 y[i] + y[i+1]``, whose variance is six times the
+    noise's (Gasser, Sroka & Jennen-Steinmetz 1986, doi:10.1093/biomet/73.3.625); medians over up
+    to eight stretches of the curve keep outliers out and follow a noise that changes.
+    """
+    n = values.size
+    if n < 3:
+        return np.zeros(n)
+    second = np.abs(values[:-2] - 2 * values[1:-1] + values[2:]) / np.sqrt(6.0)
+    stretches = int(np.clip(second.size // 24, 1, 8))
+    parts = np.array_split(second, stretches)
+    levels = np.array([MAD_TO_SIGMA * np.median(part) for part in parts])
+    # rounded logs have stretches whose differences are mostly exact zeros
+    means = np.array([np.mean(np.minimum(part, 3 * np.median(second) + 0.0)) for part in parts])
+    levels = np.maximum(levels, means)
+    edges = np.cumsum([0, *[part.size for part in parts]])
+    centres = (edges[:-1] + edges[1:]) / 2
+    return np.interp(np.arange(n) - 1.0, centres, levels)
+
+
+def _without_outliers(values: Array, noise: Array) -> Array:
+    """Replace single points far from both the running median and its noise by that median."""
+    if values.size < 5:
+        return values
+    padded = np.concatenate([values[2:0:-1], values, values[-2:-4:-1]])
+    median = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    away = np.abs(values - median)
+    floor = MAD_TO_SIGMA * np.median(away)
+    outlier = away > OUTLIER * np.maximum(noise, floor)
+    outlier[0] = outlier[-1] = False
+    return np.where(outlier, median, values)
+
+
+def _local_lines(values: Array, half: int) -> tuple[Array, Array]:
+    """Fit a line in the window of ``half`` points to each side; return fit and its leverage.
+
+    The leverage is the variance of the fitted value over the variance of the noise.
+    """
+    n = values.size
+    index = np.arange(n, dtype=float)
+    low = np.maximum(np.arange(n) - half, 0)
+    high = np.minimum(np.arange(n) + half + 1, n)
+    size = (high - low).astype(float)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    products = np.concatenate([[0.0], np.cumsum(values * index)])
+    mean = (sums[high] - sums[low]) / size
+    centre = (low + high - 1) / 2.0
+    spread = size * (size * size - 1.0) / 12.0
+    covariance = (products[high] - products[low]) - centre * size * mean
+    slope = np.divide(covariance, spread, out=np.zeros(n), where=spread > 0)
+    offset = index - centre
+    leverage = 1.0 / size + np.divide(
+        offset * offset, spread, out=np.zeros(n), where=spread > 0
+    )
+    return mean + slope * offset, leverage
+
+
+def denoise(values: Array) -> tuple[Array, Array]:
+    """Return the denoised curve and its local noise level.
+
+    Lines are fitted in windows of growing width around each point; the widest one that still
+    agrees with all narrower ones is taken (Lepski's rule, :data:`AGREEMENT`), so that a steep
+    beginning stays steep while a flat noisy stretch is averaged over hundreds of points.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+        Finite values at equal distances.
+
+    Returns
+    -------
+    smooth, noise : ndarray of float, shape (n,)
+    """
+    noise = noise_level(values)
+    if values.size < 3:
+        return values.copy(), noise
+    level = float(np.median(values))
+    scale = float(np.max(np.abs(values - level))) or 1.0
+    clean = (_without_outliers(values, noise) - level) / scale
+    sigma = noise / scale
+    best = clean.copy()
+    low, high = clean - AGREEMENT * sigma, clean + AGREEMENT * sigma
+    open_ = np.ones(values.size, dtype=bool)
+    for half in HALF_WIDTHS:
+        if half > 1 and 2 * half > values.size:
+            break
+        fit, leverage = _local_lines(clean, half)
+        reach = AGREEMENT * sigma * np.sqrt(leverage)
+        low = np.maximum(low, fit - reach)
+        high = np.minimum(high, fit + reach)
+        open_ &= low <= high
+        best = np.where(open_, fit, best)
+    if values.size >= 8:
+        best, _ = _local_lines(best, 1)
+    return best * scale + level, noise
+
+
+def prominences(values: Array, peaks: NDArray[np.intp]) -> Array:
+    """Return how far each peak stands above the higher of the valleys that separate it.
+
+    The same definition as :func:`scipy.signal.peak_prominences` without a window; scipy itself is
+    not imported, since that alone takes longer than a whole text report.
+    """
+    result = np.empty(peaks.size)
+    for k, peak in enumerate(peaks):
+        higher = np.flatnonzero(values > values[peak])
+        before = higher[higher < peak]
+        after = higher[higher > peak]
+        left = values[(before[-1] if before.size else 0) : peak + 1].min()
+        right = values[peak : (after[0] + 1 if after.size else values.size)].min()
+        result[k] = values[peak] - max(left, right)
+    return result
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Facts:
+    """The signals of one run, by the part they play; None where the run has no such curve.
+
+    Parameters
+    ----------
+    run : Run
+        What they were measured on.
+    train, val, grad, grad_max, lr, accuracy : Signal or None
+        Training loss, validation loss, gradient norm, the largest norm between two records,
+        learning rate, validation accuracy.
+    """
+
+    run: Run
+    train: Signal | None
+    val: Signal | None
+    grad: Signal | None
+    grad_max: Signal | None
+    lr: Signal | None
+    accuracy: Signal | None
+
+    def signals(self) -> dict[str, Signal]:
+        """Return the signals that exist, by curve name."""
+        found = (self.train, self.val, self.grad, self.grad_max, self.lr, self.accuracy)
+        return {signal.name: signal for signal in found if signal is not None}
+
+
+def measure(run: Run) -> Facts:
+    """Return the signals of a run."""
+
+    def part(*names: str) -> Signal | None:
+        curve = run.get(*names)
+        return None if curve is None else prepare(curve)
+
+    return Facts(
+        run=run,
+        train=part("train_loss", "batch_loss"),
+        val=part("val_loss"),
+        grad=part("grad_norm", "grad_norm_max"),
+        grad_max=part("grad_norm_max"),
+        lr=part("lr"),
+        accuracy=part("val_accuracy"),
+    )
+
+
+def bursts(values: Array, window: int = 15) -> Array:
+    """Return each value over the running median of those before it; 1 at the beginning.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+        Non-negative values such as gradient norms.
+    window : int
+        How many earlier values the median is taken over, at the most.
+    """
+    n = values.size
+    if n < 4:
+        return np.ones(n)
+    # the first values stand for those before the beginning, where a transient is normal
+    start = float(np.max(values[:3]))
+    padded = np.concatenate([np.full(window, start), values[:-1]])
+    median = np.median(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
+    return np.divide(values, median, out=np.ones(n), where=median > 0)

@@ -1,0 +1,61 @@
+"""The rules: findings that stand beside the verdict. The tuple below is all of them."""
+
+from __future__ import annotations
+
+from fitdiag.errors import UsageError
+from fitdiag.rules.base import Case, Outcome, Rule
+from fitdiag.rules.fit import (
+    ControlledGap,
+    LossMetricDisagree,
+    NoisyValidation,
+    NoLearning,
+    Overfitting,
+    Unfinished,
+    ValidationBelowTraining,
+)
+from fitdiag.rules.gradient import Explosion, LateRise, NonFinite, Spikes, Vanishing
+from fitdiag.rules.learning import Diverged, NeverReduced, Oscillation, ZeroLearningRate
+from fitdiag.rules.log import IdenticalLosses, NoValidation, TooFewPoints
+
+__all__ = ["RETIRED", "RULES", "Case", "Outcome", "Rule", "find_rule"]
+
+RULES: tuple[Rule, ...] = (
+    NoLearning(),
+    Overfitting(),
+    ControlledGap(),
+    Unfinished(),
+    ValidationBelowTraining(),
+    NoisyValidation(),
+    LossMetricDisagree(),
+    Explosion(),
+    Vanishing(),
+    NonFinite(),
+    LateRise(),
+    Spikes(),
+    Diverged(),
+    Oscillation(),
+    NeverReduced(),
+    ZeroLearningRate(),
+    NoValidation(),
+    TooFewPoints(),
+    IdenticalLosses(),
+)
+
+#: codes that once had a rule, and are never given to another
+RETIRED: tuple[str, ...] = ()
+
+
+def find_rule(code: str, rules: tuple[Rule, ...] = RULES) -> Rule:
+    """Return the rule of a code or a name, whatever its case.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the message lists the codes.
+    """
+    wanted = code.strip().lower().replace("_", "-")
+    for rule in rules:
+        if wanted in {rule.code.lower(), rule.name}:
+            return rule
+    codes = ", ".join(rule.code for rule in rules)
+    raise UsageError(f"there is no rule {code!r}; the codes are {codes}")

@@ -1,0 +1,135 @@
+"""Family LOG: what the log itself lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fitdiag.findings import Evidence, Severity
+from fitdiag.rules.base import Case, Outcome, Rule
+from fitdiag.run import Run
+
+__all__ = ["IdenticalLosses", "NoValidation", "TooFewPoints"]
+
+_FALL = 0.4 + 2 * np.exp(-0.1 * np.arange(60))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoValidation(Rule):
+    """No validation loss."""
+
+    code = "LOG001"
+    name = "no-validation"
+    severity = Severity.WARNING
+    what = "The log has no validation loss."
+    why = (
+        "Training loss alone cannot tell learning from memorising, so there is no verdict on the "
+        "fit, and a checkpoint can only be chosen blind."
+    )
+    how = "No column or hook gave a finite validation loss."
+    advice = (
+        "Hold back a part of the data, and evaluate on it under model.eval() and torch.no_grad() "
+        "after each epoch; fitdiag.record captures it without a further line.",
+        "If the log has such a column under another name: --map val_loss=COLUMN.",
+    )
+    references = ("Hastie, Tibshirani & Friedman (2009), Elements of Statistical Learning, 7.2",)
+
+    def check(self, case: Case) -> Outcome:
+        val = case.facts.val
+        if val is not None and len(val):
+            return None
+        return self.found("The log has no validation loss; the fit cannot be judged.")
+
+    @staticmethod
+    def firing() -> Run:
+        return Run.from_arrays(train_loss=_FALL)
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL + 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooFewPoints(Rule):
+    """Too few points."""
+
+    min_points: int = 8
+
+    code = "LOG002"
+    name = "too-few-points"
+    severity = Severity.INFO
+    what = "A loss has so few points that noise and trend can hardly be told apart."
+    why = "A verdict from a handful of points rests on the size of single changes only."
+    how = "The training or the validation loss has fewer than min_points finite points."
+    advice = (
+        "Evaluate more often: several times an epoch when there are few epochs.",
+        "Record every few steps: fitdiag.record(..., every=10).",
+    )
+    references = ("Prechelt (1998), Early Stopping - But When?, doi:10.1007/3-540-49430-8_3",)
+
+    def check(self, case: Case) -> Outcome:
+        losses = [s for s in (case.facts.train, case.facts.val) if s is not None]
+        few = [s for s in losses if len(s) < self.min_points]
+        if not few:
+            return None
+        counts = " and ".join(f"{s.name} has {len(s)}" for s in few)
+        return self.found(f"Too few finite points to see the noise: {counts}.")
+
+    @staticmethod
+    def firing() -> Run:
+        return Run.from_arrays(train_loss=_FALL[:5], val_loss=_FALL[:5] + 0.1)
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL + 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdenticalLosses(Rule):
+    """Training and validation loss are the same numbers."""
+
+    share: float = 0.9
+
+    code = "LOG003"
+    name = "identical-losses"
+    severity = Severity.WARNING
+    what = "Training and validation loss are the same numbers."
+    why = "One of the two columns is a copy, or validation runs on the training data."
+    how = "More than share of the values at common steps are exactly equal."
+    advice = (
+        "Check that the validation loader reads other data than the training loader.",
+        "Check that the loop logs the two losses under their own names.",
+    )
+    references = ("Kapoor & Narayanan (2023), Leakage and the reproducibility crisis, "
+                  "doi:10.1016/j.patter.2023.100804",)
+
+    def check(self, case: Case) -> Outcome:
+        train, val = case.facts.run.train_loss, case.facts.run.val_loss
+        if train is None or val is None:
+            return self.skip("Needs a training and a validation loss.")
+        _, left, right = np.intersect1d(train.steps, val.steps, return_indices=True)
+        if left.size < 3:
+            return self.skip("The two losses share fewer than three steps.")
+        same = float(np.mean(train.values[left] == val.values[right]))
+        if same <= self.share or float(np.ptp(val.values[right])) == 0:
+            return None
+        return self.found(
+            f"{same:.0%} of the validation losses equal the training loss to the last digit.",
+            Evidence(
+                curve="val_loss",
+                start=float(val.steps[0]),
+                end=float(val.steps[-1]),
+                value=same,
+                limit=self.share,
+                label="identical",
+            ),
+        )
+
+    @staticmethod
+    def firing() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL)
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL + 0.1)
