@@ -1,4 +1,4 @@
-"""fitdiag: is this training run any good, what went wrong, and which checkpoint do I keep?
+"""Is this training run any good, what went wrong, and which checkpoint do I keep.
 
 >>> import fitdiag
 >>> run = fitdiag.read("sample_logs/overfitting_digits.csv")  # doctest: +SKIP

@@ -94,7 +94,9 @@ def find_phases(facts: Facts, config: PickConfig | None = None) -> GradientPhase
     else:
         reason = f"The gradient norm peaks at step {peak:.0f} ({norm[index]:.3g})."
     if settled is None:
-        reason += " The run never settles: the norm does not keep falling, or the loss hardly falls."
+        reason += (
+            " The run never settles: the norm does not keep falling, or the loss hardly falls."
+        )
     return GradientPhases(
         peak=peak,
         peak_value=None if index is None else float(norm[index]),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fitdiag.checkpoint import PickConfig, find_phases, pick
 from fitdiag.findings import Finding, Severity, Skip
 from fitdiag.rules import RULES, Case, Rule
+from fitdiag.run import Run
 from fitdiag.signals import measure
 from fitdiag.verdict import VerdictConfig, judge
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fitdiag.findings import Checkpoint, GradientPhases, Judgement, Verdict
-    from fitdiag.run import Run
     from fitdiag.signals import Signal
 
 __all__ = ["FORMAT", "Config", "Diagnosis", "diagnose"]
@@ -50,10 +51,13 @@ class Config:
 
     def limits(self) -> dict[str, dict[str, float]]:
         """Return every limit by room and name."""
-        rooms = {"verdict": self.verdict, "pick": self.pick}
+        rooms: tuple[tuple[str, VerdictConfig | PickConfig], ...] = (
+            ("verdict", self.verdict),
+            ("pick", self.pick),
+        )
         limits = {
             room: {item.name: float(getattr(config, item.name)) for item in fields(config)}
-            for room, config in rooms.items()
+            for room, config in rooms
         }
         limits.update({rule.code: rule.limits() for rule in self.rules if rule.limits()})
         return limits
@@ -156,8 +160,7 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         """Show the diagnosis in a notebook."""
-        from importlib import import_module
-
+        # the report room lies above this one; only a notebook's wish reaches up to it
         shown: str = import_module("fitdiag.report").notebook_html(self)
         return shown
 
@@ -206,12 +209,10 @@ def diagnose(run: Run | str | os.PathLike[str], config: Config | None = None) ->
     >>> fitdiag.diagnose(run).verdict.value
     'overfitting'
     """
-    from fitdiag.run import Run as RunType
-
-    if not isinstance(run, RunType):
+    if not isinstance(run, Run):
         from fitdiag.readers import read
 
-        run = read(run)
+        return diagnose(read(run), config)
     config = config or Config()
     facts = measure(run)
     phases = find_phases(facts, config.pick)

@@ -1,4 +1,4 @@
-"""The words of a diagnosis: verdicts, findings, skips, picks. Plain, frozen, without any judging."""
+"""The words of a diagnosis: verdicts, findings, skips, picks. Plain, frozen, nothing judged."""
 
 from __future__ import annotations
 

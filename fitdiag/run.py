@@ -183,6 +183,7 @@ class Run:
     @classmethod
     def from_arrays(
         cls,
+        curves: Mapping[str, ArrayLike] | None = None,
         *,
         steps: ArrayLike | None = None,
         epochs: ArrayLike | None = None,
@@ -194,6 +195,8 @@ class Run:
 
         Parameters
         ----------
+        curves : mapping of str to array_like of float, shape (n,), optional
+            Curves by name; ``**values`` adds to them.
         steps : array_like of float, shape (n,), optional
             Default: ``1 … n``.
         epochs : array_like of float, shape (n,), optional
@@ -219,17 +222,20 @@ class Run:
         >>> sorted(run.curves)
         ['train_loss', 'val_loss']
         """
-        length = max((np.size(value) for value in values.values()), default=0)
+        columns = {**(curves or {}), **values}
+        length = max((np.size(value) for value in columns.values()), default=0)
         axis = np.arange(1, length + 1, dtype=float) if steps is None else np.asarray(steps, float)
-        curves = []
-        for name, value in values.items():
+        made = []
+        for name, value in columns.items():
             array = np.asarray(value, dtype=float)
             keep = measured(array)
-            curves.append(Curve(name=name, steps=axis[: array.size][keep], values=array[keep]))
+            made.append(Curve(name=name, steps=axis[: array.size][keep], values=array[keep]))
         return cls(
-            curves={curve.name: curve for curve in curves},
+            curves={curve.name: curve for curve in made},
             unit=StepUnit(unit),
-            epochs=None if epochs is None else Curve(name="epoch", steps=axis, values=epochs),  # type: ignore[arg-type]
+            epochs=None
+            if epochs is None
+            else Curve(name="epoch", steps=axis, values=np.asarray(epochs, dtype=float)),
             source=source or Source(),
         )
 

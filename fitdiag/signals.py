@@ -27,9 +27,12 @@ __all__ = [
     "noise_level",
     "prepare",
     "prominences",
+    "rank_correlation",
     "thin",
 ]
 
+#: values beyond this are taken for it: differences of such numbers would overflow
+LARGEST = 1e150
 #: points that a curve is thinned to before it is measured
 MAX_POINTS = 1000
 #: a median absolute deviation times this is the standard deviation of a normal distribution
@@ -96,7 +99,7 @@ def prepare(curve: Curve) -> Signal:
     bad = np.flatnonzero(~finite)
     everything = not bad.size
     steps = curve.steps if everything else curve.steps[finite]
-    values = curve.values if everything else curve.values[finite]
+    values = np.clip(curve.values if everything else curve.values[finite], -LARGEST, LARGEST)
     steps, values, high = thin(steps, values)
     smooth, noise = denoise(values)
     return Signal(
@@ -160,7 +163,7 @@ def _without_outliers(values: Array, noise: Array) -> Array:
     away = np.abs(values - median)
     floor = MAD_TO_SIGMA * np.median(away)
     outlier = away > OUTLIER * np.maximum(noise, floor)
-    outlier[0] = outlier[-1] = False
+    outlier[0] = False  # a loss may well begin far above the rest
     return np.where(outlier, median, values)
 
 
@@ -182,9 +185,7 @@ def _local_lines(values: Array, half: int) -> tuple[Array, Array]:
     covariance = (products[high] - products[low]) - centre * size * mean
     slope = np.divide(covariance, spread, out=np.zeros(n), where=spread > 0)
     offset = index - centre
-    leverage = 1.0 / size + np.divide(
-        offset * offset, spread, out=np.zeros(n), where=spread > 0
-    )
+    leverage = 1.0 / size + np.divide(offset * offset, spread, out=np.zeros(n), where=spread > 0)
     return mean + slope * offset, leverage
 
 
@@ -285,9 +286,21 @@ def measure(run: Run) -> Facts:
         val=part("val_loss"),
         grad=part("grad_norm", "grad_norm_max"),
         grad_max=part("grad_norm_max"),
-        lr=part("lr"),
-        accuracy=part("val_accuracy"),
+        lr=_with_points(part("lr")),
+        accuracy=_with_points(part("val_accuracy")),
     )
+
+
+def _with_points(signal: Signal | None) -> Signal | None:
+    return signal if signal is not None and len(signal) else None
+
+
+def rank_correlation(left: Array, right: Array) -> float:
+    """Return Spearman's rank correlation of two series; 0 when one of them is constant."""
+    if left.size < 2 or not np.ptp(left) or not np.ptp(right):
+        return 0.0
+    ranks = [np.argsort(np.argsort(values, kind="stable")) for values in (left, right)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def bursts(values: Array, window: int = 15) -> Array:
@@ -307,4 +320,4 @@ def bursts(values: Array, window: int = 15) -> Array:
     start = float(np.max(values[:3]))
     padded = np.concatenate([np.full(window, start), values[:-1]])
     median = np.median(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
-    return np.divide(values, median, out=np.ones(n), where=median > 0)
+    return np.divide(values, median, out=np.ones(n), where=median > 1 / LARGEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
@@ -45,7 +46,7 @@ Outcome = Finding | Skip | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(ABC):
     """One rule: its limits are its fields, its words are class attributes.
 
     A rule measures nothing itself; it compares what a :class:`Case` holds with its limits. It
@@ -69,19 +70,19 @@ class Rule:
     #: where the method, the limits and the advice come from
     references: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def check(self, case: Case) -> Outcome:
         """Return a finding, a skip with its reason, or None when all is well."""
-        raise AssertionError(f"{self.code} does not say how it is checked")
 
     @staticmethod
+    @abstractmethod
     def firing() -> Run:
         """Return a run on which the rule fires."""
-        raise AssertionError("every rule has a firing example")
 
     @staticmethod
+    @abstractmethod
     def quiet() -> Run:
         """Return a run, otherwise alike, on which it does not."""
-        raise AssertionError("every rule has a quiet example")
 
     def limits(self) -> dict[str, float]:
         """Return the rule's own limits by name."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fitdiag.findings import Evidence, Severity, Verdict
 from fitdiag.rules.base import Case, Outcome, Rule
 from fitdiag.run import Run
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "ControlledGap",
@@ -25,8 +29,9 @@ _NO_VAL = "The log has no validation loss."
 _BOOK = "Stevens, Antiga & Viehmann (2020), Deep Learning with PyTorch, section 5.5 and figure 5.14"
 
 
-def _falling(start: float, end: float, n: int = 60, rate: float = 0.1) -> np.ndarray:
-    return end + (start - end) * np.exp(-rate * np.arange(n))
+def _falling(start: float, end: float, n: int = 60, rate: float = 0.1) -> NDArray[np.float64]:
+    curve: NDArray[np.float64] = end + (start - end) * np.exp(-rate * np.arange(n))
+    return curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,11 +350,9 @@ class LossMetricDisagree(Rule):
     )
     advice = (
         "If only the decision counts, choose the checkpoint by accuracy.",
-        "If probabilities count, keep the picked checkpoint, or calibrate with temperature scaling.",
+        "If probabilities count, keep the picked checkpoint, or calibrate by temperature scaling.",
     )
-    references = (
-        "Guo et al. (2017), On Calibration of Modern Neural Networks, arXiv:1706.04599",
-    )
+    references = ("Guo et al. (2017), On Calibration of Modern Neural Networks, arXiv:1706.04599",)
 
     def check(self, case: Case) -> Outcome:
         accuracy = case.facts.accuracy

@@ -13,6 +13,8 @@ from fitdiag.run import Run
 from fitdiag.signals import bursts
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from fitdiag.signals import Signal
 
 __all__ = ["Explosion", "LateRise", "NonFinite", "Spikes", "Vanishing"]
@@ -22,7 +24,7 @@ _PASCANU = "Pascanu, Mikolov & Bengio (2013), On the difficulty of training RNNs
 _GLOROT = "Glorot & Bengio (2010), Understanding the difficulty of training deep networks, PMLR 9"
 
 
-def _settled_run(n: int = 60) -> dict[str, np.ndarray]:
+def _settled_run(n: int = 60) -> dict[str, NDArray[np.float64]]:
     fall = np.exp(-0.1 * np.arange(n))
     return {
         "train_loss": 0.3 + 2 * fall,
@@ -108,13 +110,13 @@ class Explosion(Rule):
         curves["grad_norm"][30:] = 500.0
         curves["train_loss"][31:] = 8.0
         curves["val_loss"][31:] = 8.0
-        return Run.from_arrays(**curves)
+        return Run.from_arrays(curves)
 
     @staticmethod
     def quiet() -> Run:
         curves = _settled_run()
         curves["grad_norm"][0:2] = 500.0
-        return Run.from_arrays(**curves)
+        return Run.from_arrays(curves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ class Vanishing(Rule):
         largest = float(norm.values[: max(1, len(norm) // 2)].max())
         limit = self.share * largest
         above = np.flatnonzero(norm.smooth > limit)
-        if largest > 0 and (above.size == 0 or above[-1] >= len(norm) - 1):
+        if above.size and above[-1] >= len(norm) - 1:
             return None
         begin = int(above[-1]) + 1 if above.size else 0
         return self.found(
@@ -178,7 +180,7 @@ class Vanishing(Rule):
     def quiet() -> Run:
         curves = _settled_run()
         curves["grad_norm"] = 1e-4 + np.exp(-0.5 * np.arange(60))
-        return Run.from_arrays(**curves)
+        return Run.from_arrays(curves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,11 +231,11 @@ class NonFinite(Rule):
     def firing() -> Run:
         curves = _settled_run()
         curves["train_loss"][40:] = np.nan
-        return Run.from_arrays(**curves)
+        return Run.from_arrays(curves)
 
     @staticmethod
     def quiet() -> Run:
-        return Run.from_arrays(**_settled_run())
+        return Run.from_arrays(_settled_run())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,11 +281,11 @@ class LateRise(Rule):
     def firing() -> Run:
         curves = _settled_run()
         curves["grad_norm"] += np.maximum(np.arange(60) - 30, 0) * 0.1
-        return Run.from_arrays(**curves)
+        return Run.from_arrays(curves)
 
     @staticmethod
     def quiet() -> Run:
-        return Run.from_arrays(**_settled_run())
+        return Run.from_arrays(_settled_run())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,10 +349,10 @@ class Spikes(Rule):
         curves = _settled_run()
         curves["grad_norm"][30] = 80.0
         curves["train_loss"][30:33] += [1.5, 0.9, 0.4]
-        return Run.from_arrays(**curves)
+        return Run.from_arrays(curves)
 
     @staticmethod
     def quiet() -> Run:
         curves = _settled_run()
         curves["grad_norm"][30] = 80.0
-        return Run.from_arrays(**curves)
+        return Run.from_arrays(curves)

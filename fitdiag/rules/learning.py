@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fitdiag.findings import Evidence, Severity, Verdict
 from fitdiag.rules.base import Case, Outcome, Rule
 from fitdiag.run import Run
+from fitdiag.signals import rank_correlation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Diverged", "NeverReduced", "Oscillation", "ZeroLearningRate"]
 
@@ -16,9 +21,9 @@ _BENGIO = "Bengio (2012), Practical Recommendations for Gradient-Based Training,
 _NO_LR = "The log has no learning rate."
 
 
-def _noisy(n: int, end: float, jumps: float) -> np.ndarray:
-    fall = end + (2.3 - end) * np.exp(-0.2 * np.arange(n))
-    noise: np.ndarray = jumps * np.random.default_rng(0).normal(size=n)
+def _noisy(n: int, end: float, jumps: float) -> NDArray[np.float64]:
+    fall: NDArray[np.float64] = end + (2.3 - end) * np.exp(-0.2 * np.arange(n))
+    noise: NDArray[np.float64] = jumps * np.random.default_rng(0).normal(size=n)
     return fall + noise
 
 
@@ -76,7 +81,7 @@ class Oscillation(Rule):
     )
     how = (
         "In the second half of the run both losses jump by more than swing_share of their whole "
-        "fall, and their jumps correlate by more than together."
+        "fall, and the rank correlation of their jumps exceeds together."
     )
     advice = (
         "Lower the learning rate by a factor of 3 to 10.",
@@ -101,7 +106,7 @@ class Oscillation(Rule):
         shares = [size / fall if fall > 0 else 0.0 for size, fall in zip(sizes, falls, strict=True)]
         if min(shares) <= self.swing_share:
             return None
-        if np.corrcoef(jump_train, jump_val)[0, 1] <= self.together:
+        if rank_correlation(jump_train, jump_val) <= self.together:
             return None
         return self.found(
             f"Training and validation loss jump together by {min(shares):.0%} of their whole fall "
@@ -123,7 +128,9 @@ class Oscillation(Rule):
 
     @staticmethod
     def quiet() -> Run:
-        return Run.from_arrays(train_loss=_noisy(60, 0.4, 0.01), val_loss=_noisy(60, 0.5, 0.3)[::-1])
+        return Run.from_arrays(
+            train_loss=_noisy(60, 0.4, 0.01), val_loss=_noisy(60, 0.5, 0.3)[::-1]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,8 +101,10 @@ class IdenticalLosses(Rule):
         "Check that the validation loader reads other data than the training loader.",
         "Check that the loop logs the two losses under their own names.",
     )
-    references = ("Kapoor & Narayanan (2023), Leakage and the reproducibility crisis, "
-                  "doi:10.1016/j.patter.2023.100804",)
+    references = (
+        "Kapoor & Narayanan (2023), Leakage and the reproducibility crisis, "
+        "doi:10.1016/j.patter.2023.100804",
+    )
 
     def check(self, case: Case) -> Outcome:
         train, val = case.facts.run.train_loss, case.facts.run.val_loss
@@ -112,7 +114,7 @@ class IdenticalLosses(Rule):
         if left.size < 3:
             return self.skip("The two losses share fewer than three steps.")
         same = float(np.mean(train.values[left] == val.values[right]))
-        if same <= self.share or float(np.ptp(val.values[right])) == 0:
+        if same <= self.share or bool((val.values[right] == val.values[right][0]).all()):
             return None
         return self.found(
             f"{same:.0%} of the validation losses equal the training loss to the last digit.",
