@@ -64,6 +64,8 @@ class Signal:
         The denoised curve.
     noise : ndarray of float, shape (m,)
         Local robust standard deviation of ``values`` around ``smooth``, in the curve's own unit.
+    error : ndarray of float, shape (m,)
+        Standard error of ``smooth``: the noise, less what was averaged out.
     count : int
         How many points the curve has, non-finite ones included.
     nonfinite : int
@@ -80,6 +82,7 @@ class Signal:
     high: Array
     smooth: Array
     noise: Array
+    error: Array
     count: int
     nonfinite: int
     first_nonfinite: float | None
@@ -101,7 +104,7 @@ def prepare(curve: Curve) -> Signal:
     steps = curve.steps if everything else curve.steps[finite]
     values = np.clip(curve.values if everything else curve.values[finite], -LARGEST, LARGEST)
     steps, values, high = thin(steps, values)
-    smooth, noise = denoise(values)
+    smooth, noise, error = denoise(values)
     return Signal(
         name=curve.name,
         steps=steps,
@@ -109,6 +112,7 @@ def prepare(curve: Curve) -> Signal:
         high=high,
         smooth=smooth,
         noise=noise,
+        error=error,
         count=len(curve),
         nonfinite=int(bad.size),
         first_nonfinite=float(curve.steps[bad[0]]) if bad.size else None,
@@ -189,8 +193,8 @@ def _local_lines(values: Array, half: int) -> tuple[Array, Array]:
     return mean + slope * offset, leverage
 
 
-def denoise(values: Array) -> tuple[Array, Array]:
-    """Return the denoised curve and its local noise level.
+def denoise(values: Array) -> tuple[Array, Array, Array]:
+    """Return the denoised curve, its local noise level and its standard error.
 
     Lines are fitted in windows of growing width around each point; the widest one that still
     agrees with all narrower ones is taken (Lepski's rule, :data:`AGREEMENT`), so that a steep
@@ -203,16 +207,17 @@ def denoise(values: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    smooth, noise : ndarray of float, shape (n,)
+    smooth, noise, error : ndarray of float, shape (n,)
     """
     noise = noise_level(values)
     if values.size < 3:
-        return values.copy(), noise
+        return values.copy(), noise, noise
     level = float(np.median(values))
     scale = float(np.max(np.abs(values - level))) or 1.0
     clean = (_without_outliers(values, noise) - level) / scale
     sigma = noise / scale
     best = clean.copy()
+    error = noise.copy()
     low, high = clean - AGREEMENT * sigma, clean + AGREEMENT * sigma
     open_ = np.ones(values.size, dtype=bool)
     for half in HALF_WIDTHS:
@@ -224,9 +229,10 @@ def denoise(values: Array) -> tuple[Array, Array]:
         high = np.minimum(high, fit + reach)
         open_ &= low <= high
         best = np.where(open_, fit, best)
+        error = np.where(open_, noise * np.sqrt(leverage), error)
     if values.size >= 8:
         best, _ = _local_lines(best, 1)
-    return best * scale + level, noise
+    return best * scale + level, noise, error
 
 
 def prominences(values: Array, peaks: NDArray[np.intp]) -> Array:

@@ -44,14 +44,14 @@ def test_denoise_removes_most_of_the_noise() -> None:
     """The denoised curve is at least three times nearer to the truth than the raw one."""
     truth = fall(400)
     raw = truth + np.random.default_rng(3).normal(0, 0.05, 400)
-    smooth, _ = denoise(raw)
+    smooth, _, _ = denoise(raw)
     assert np.sqrt(np.mean((smooth - truth) ** 2)) < np.sqrt(np.mean((raw - truth) ** 2)) / 3
 
 
 def test_denoise_keeps_a_steep_beginning() -> None:
     """A curve without noise is left as it is, however steep."""
     truth = fall(60)
-    smooth, _ = denoise(truth)
+    smooth, _, _ = denoise(truth)
     assert np.abs(smooth - truth).max() < 0.02 * np.ptp(truth)
 
 
@@ -73,11 +73,12 @@ def test_denoise_ignores_a_single_outlier() -> None:
 def test_denoise_is_equivariant(factor: float, shift: float, seed: int, n: int) -> None:
     """A curve times a constant, or plus one, is denoised to the same curve, scaled and shifted."""
     raw = fall(n) + np.random.default_rng(seed).normal(0, 0.05, n)
-    smooth, noise = denoise(raw)
-    again, louder = denoise((raw + shift) * factor)
+    smooth, noise, error = denoise(raw)
+    again, louder, wider = denoise((raw + shift) * factor)
     scale = (np.abs(raw).max() + abs(shift)) * factor
     assert np.abs(again - (smooth + shift) * factor).max() < 1e-6 * scale
     assert np.abs(louder - noise * factor).max() < 1e-6 * scale
+    assert np.abs(wider - error * factor).max() < 1e-6 * scale
 
 
 def test_thin_keeps_means_and_maxima() -> None:

@@ -81,7 +81,7 @@ def test_flat_at_the_log_of_the_classes_is_no_learning() -> None:
 @pytest.mark.parametrize(
     ("train", "val", "said"),
     [
-        (3, 3, "3 points"),
+        (3, 3, "3 usable points"),
         (40, 0, "no validation loss"),
         (40, 2, "2 usable points"),
         (0, 0, "no training loss"),

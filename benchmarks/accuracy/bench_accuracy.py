@@ -63,7 +63,7 @@ def show_zoo(split: str) -> None:
 
 
 def show_calibration(runs: list[Labelled]) -> None:
-    """Expected calibration error in ten bins of equal width (Guo et al. 2017)."""
+    """Print the expected calibration error in ten bins of equal width (Guo et al. 2017)."""
     pairs = []
     for item in runs:
         result = diagnose(item.run)

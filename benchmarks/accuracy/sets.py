@@ -8,7 +8,6 @@ as gzip CSV tables with ``run_id`` first, and their label files.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -18,6 +17,7 @@ from fitdiag import Curve, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = ["Labelled", "algoperf", "deepobs", "healthy", "overfitguard", "zoo"]
 
@@ -110,7 +110,7 @@ def healthy(folder: Path) -> list[Labelled]:
 
 
 def zoo(split: str) -> list[Labelled]:
-    """The project's own trainings with a known truth; ``split`` is "tune" or "test"."""
+    """Return the project's own trainings with a known truth; ``split`` is "tune" or "test"."""
     found = []
     for name, curves, truth in zoo_runs(split):
         made = {

@@ -80,7 +80,7 @@ class Oscillation(Rule):
         "the batches would move one of the two; a jump of the parameters moves both."
     )
     how = (
-        "In the second half of the run both losses jump by more than swing_share of their whole "
+        "Where both losses have min_points: in the second half of the run both jump by more than swing_share of their whole "
         "fall, and the rank correlation of their jumps exceeds together."
     )
     advice = (

@@ -1,0 +1,62 @@
+"""Every number that the verdict depends on, each with what it means and where it was set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["VerdictConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictConfig:
+    """The limits of the verdict; each travels with the result.
+
+    Parameters
+    ----------
+    min_points : int
+        Finite points that the training and the validation loss each need to be judged.
+    end_share : float
+        Share of the run, at its end, whose median is "the end".
+    noise_z : float
+        Standard errors by which a change must exceed the noise to count.
+    lost_share : float
+        Diverged: share of what the training loss had gained that it lost again by the end.
+    risen_share : float
+        Diverged: relative rise of a training loss that never gained anything.
+    fall_noise : float
+        No learning: times the noise of single values by which validation loss must have fallen.
+    fall_share : float
+        No learning: relative fall of a positive validation loss below which it did not fall ...
+    plateau_fall_share : float
+        ... or below which it did not, where the fall was over early and nothing followed.
+    plateau_early : float
+        Share of the fall that lies in the first seventh of the run for it to be "over early".
+    constant_band : float
+        No learning: relative distance to ln C within which both losses end at a constant predictor.
+    memorised_share : float
+        Overfitting: relative fall of a training loss whose validation loss never fell.
+    follow_share : float
+        Overfitting: fall of validation loss over that of training below which it did not follow.
+    rise_share : float
+        Overfitting: rise of validation loss above its minimum, over the mean fall of both losses.
+    rise_z : float
+        Overfitting: the same rise in standard errors.
+    gap_share : float
+        Controlled gap: final gap over the fall of the training loss.
+    """
+
+    min_points: int = 4
+    end_share: float = 0.05
+    noise_z: float = 3.0
+    lost_share: float = 0.5
+    risen_share: float = 0.1
+    fall_noise: float = 1.5
+    fall_share: float = 0.025
+    plateau_fall_share: float = 0.05
+    plateau_early: float = 0.5
+    constant_band: float = 0.01
+    memorised_share: float = 0.12
+    follow_share: float = 0.2
+    rise_share: float = 0.053
+    rise_z: float = 2.0
+    gap_share: float = 0.15

@@ -1,0 +1,218 @@
+"""Judge: the questions, in the order that matters, each compared with its limit.
+
+A run that broke is asked nothing else; one that never learned has no rebound; one that memorised
+from the start never had a falling validation loss.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitdiag.findings import Verdict
+from fitdiag.verdict.features import Loss, Pair, compare, summarise
+
+if TYPE_CHECKING:
+    from fitdiag.signals import Facts
+    from fitdiag.verdict.config import VerdictConfig
+
+__all__ = ["Branch", "Decision", "decide"]
+
+
+class Branch(enum.Enum):
+    """Which question decided."""
+
+    NO_TRAINING = enum.auto()
+    FEW_TRAINING = enum.auto()
+    NO_VALIDATION = enum.auto()
+    FEW_VALIDATION = enum.auto()
+    NON_FINITE = enum.auto()
+    LOST = enum.auto()
+    ONLY_ROSE = enum.auto()
+    CONSTANT = enum.auto()
+    FLAT = enum.auto()
+    MEMORISED = enum.auto()
+    TURNED = enum.auto()
+    FOLLOWS = enum.auto()
+
+
+VERDICTS = {
+    Branch.NO_TRAINING: Verdict.INCONCLUSIVE,
+    Branch.FEW_TRAINING: Verdict.INCONCLUSIVE,
+    Branch.NO_VALIDATION: Verdict.INCONCLUSIVE,
+    Branch.FEW_VALIDATION: Verdict.INCONCLUSIVE,
+    Branch.NON_FINITE: Verdict.DIVERGED,
+    Branch.LOST: Verdict.DIVERGED,
+    Branch.ONLY_ROSE: Verdict.DIVERGED,
+    Branch.CONSTANT: Verdict.NO_LEARNING,
+    Branch.FLAT: Verdict.NO_LEARNING,
+    Branch.MEMORISED: Verdict.OVERFITTING,
+    Branch.TURNED: Verdict.OVERFITTING,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What was decided and on what.
+
+    Parameters
+    ----------
+    branch : Branch
+        Which question decided.
+    verdict : Verdict
+        What it means.
+    confidence : float or None
+        0 to 1; None if inconclusive.
+    train : Loss or None
+        Training loss in numbers, where there were points enough.
+    pair : Pair or None
+        Both losses compared, where there were points enough of both.
+    classes : int
+        For ``CONSTANT``: the number of classes.
+    needed : int
+        For too few points: how many are needed.
+    """
+
+    branch: Branch
+    verdict: Verdict
+    confidence: float | None
+    train: Loss | None = None
+    pair: Pair | None = None
+    classes: int = 0
+    needed: int = 0
+
+
+def decide(facts: Facts, config: VerdictConfig) -> Decision:
+    """Ask the questions in order and return the first answer."""
+    train, val = facts.train, facts.val
+    if train is None:
+        return _unknown(Branch.NO_TRAINING, config)
+    if train.ends_nonfinite or not len(train):
+        return Decision(branch=Branch.NON_FINITE, verdict=Verdict.DIVERGED, confidence=0.99)
+    if len(train) < config.min_points:
+        return _unknown(Branch.FEW_TRAINING, config)
+    loss = summarise(train, config)
+    branch = _broke(loss, config)
+    if branch:
+        return Decision(
+            branch=branch,
+            verdict=VERDICTS[branch],
+            confidence=_lost_confidence(loss, config),
+            train=loss,
+        )
+    if val is None:
+        return _unknown(Branch.NO_VALIDATION, config)
+    if len(val) < config.min_points:
+        return _unknown(Branch.FEW_VALIDATION, config)
+    pair = compare(loss, summarise(val, config))
+    classes = _constant_classes(pair, config)
+    branch = Branch.CONSTANT if classes else _fit(pair, config)
+    return Decision(
+        branch=branch,
+        verdict=_fit_verdict(branch, pair, config),
+        confidence=_fit_confidence(branch, pair, config),
+        train=loss,
+        pair=pair,
+        classes=classes,
+    )
+
+
+def _unknown(branch: Branch, config: VerdictConfig) -> Decision:
+    return Decision(
+        branch=branch,
+        verdict=Verdict.INCONCLUSIVE,
+        confidence=None,
+        needed=config.min_points,
+    )
+
+
+def _broke(train: Loss, config: VerdictConfig) -> Branch | None:
+    """Did training end having lost what it had gained, or far above its start?"""
+    gained = train.fall > config.noise_z * train.noise
+    if gained:
+        lost = train.rise >= config.lost_share * train.fall
+        return Branch.LOST if lost and train.rise > config.noise_z * train.error else None
+    limit = config.risen_share * max(abs(train.start), abs(train.lowest))
+    rose = min(train.end, train.middle) - train.start
+    return Branch.ONLY_ROSE if rose > 0 and rose >= limit else None
+
+
+def _constant_classes(pair: Pair, config: VerdictConfig) -> int:
+    """Return the number of classes whose constant predictor both losses end at, or 0."""
+    train, val = pair.train, pair.val
+    classes = round(math.exp(min(val.end, 12.0))) if val.end > 0 else 0
+    if not 2 <= classes <= 100_000:
+        return 0
+    target = math.log(classes)
+    band = min(config.constant_band * target, 0.2 * math.log1p(1.0 / classes))
+    if abs(val.end - target) > band or abs(train.end - target) > band:
+        return 0
+    for loss in (train, val):
+        late = slice(-(-3 * len(loss.signal) // 4) - 1, None)
+        if float(np.ptp(loss.signal.smooth[late])) > 2 * band:
+            return 0
+        if float(np.median(loss.signal.noise[late])) > band:
+            return 0
+    return classes
+
+
+def _fit(pair: Pair, config: VerdictConfig) -> Branch:
+    """Did validation follow training down, and stay there?"""
+    train, val = pair.train, pair.val
+    if train.end >= train.start and val.end >= val.start:
+        return Branch.FLAT
+    fell_train = train.fall > config.noise_z * train.error
+    if not _fell(pair, config):
+        memorised = pair.train_fall_share > config.memorised_share
+        follows = pair.val_fall > config.follow_share * pair.train_fall
+        if fell_train and memorised and not follows:
+            return Branch.MEMORISED
+        if not (fell_train and memorised):
+            return Branch.FLAT
+    rising = pair.rise_z > config.rise_z and pair.rise_share > config.rise_share
+    if rising and pair.kept_falling > -config.noise_z * train.error:
+        return Branch.TURNED
+    return Branch.FOLLOWS
+
+
+def _fell(pair: Pair, config: VerdictConfig) -> bool:
+    """Did validation loss fall, beyond its noise and by more than a bad start explains?"""
+    val = pair.val
+    beyond = max(config.noise_z * val.error, config.fall_noise * val.noise)
+    if pair.val_fall <= beyond or pair.val_fall_share < config.fall_share:
+        return False
+    over_early = min(val.early, pair.train.early) > config.plateau_early
+    return not (over_early and pair.val_fall_share < config.plateau_fall_share)
+
+
+def _fit_verdict(branch: Branch, pair: Pair, config: VerdictConfig) -> Verdict:
+    if branch is Branch.FOLLOWS:
+        wide = pair.gap_share > config.gap_share
+        return Verdict.CONTROLLED_GAP if wide else Verdict.IDEAL
+    return VERDICTS[branch]
+
+
+def _squash(margin: float) -> float:
+    """Turn a log-margin into a confidence between 0.5 and 0.99."""
+    return min(0.99, 1.0 / (1.0 + math.exp(-2.0 * max(margin, 0.0))))
+
+
+def _lost_confidence(train: Loss, config: VerdictConfig) -> float:
+    share = train.rise / train.fall if train.fall > 0 else math.inf
+    return _squash(math.log(share / config.lost_share)) if share < math.inf else 0.97
+
+
+def _fit_confidence(branch: Branch, pair: Pair, config: VerdictConfig) -> float:
+    if branch is Branch.CONSTANT:
+        return 0.97
+    if branch is Branch.FLAT:
+        return 0.9
+    if branch is Branch.MEMORISED:
+        return _squash(math.log(pair.train_fall_share / config.memorised_share))
+    if branch is Branch.TURNED:
+        return _squash(math.log(pair.rise_share / config.rise_share))
+    return _squash(abs(math.log(max(pair.gap_share, 1e-3) / config.gap_share)))

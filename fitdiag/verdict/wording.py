@@ -1,0 +1,180 @@
+"""Tell: a decision as one sentence with numbers, and the evidence that can be drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fitdiag.findings import Evidence, Judgement
+from fitdiag.verdict.decision import Branch, Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fitdiag.signals import Facts
+    from fitdiag.verdict.features import Loss, Pair
+
+__all__ = ["word"]
+
+
+def word(facts: Facts, decision: Decision) -> Judgement:
+    """Return the judgement that a decision amounts to."""
+    if decision.pair is not None:
+        reason, evidence, onset = _FIT[decision.branch](facts, decision, decision.pair)
+        numbers = decision.pair.numbers()
+    elif decision.train is not None:
+        reason, evidence, onset = _broken(facts, decision.train)
+        numbers = ()
+    elif decision.branch is Branch.NON_FINITE:
+        reason, evidence, onset = _nonfinite(facts)
+        numbers = ()
+    else:
+        reason, evidence, onset = _unknown(facts, decision), (), None
+        numbers = ()
+    return Judgement(
+        verdict=decision.verdict,
+        confidence=decision.confidence,
+        reason=reason,
+        onset=onset,
+        evidence=evidence,
+        features=numbers,
+    )
+
+
+Told = tuple[str, tuple[Evidence, ...], float | None]
+
+
+def _unknown(facts: Facts, decision: Decision) -> str:
+    if decision.branch is Branch.NO_TRAINING:
+        return "The log has no training loss."
+    if decision.branch is Branch.NO_VALIDATION:
+        return "The log has no validation loss, so nothing can be said of fit."
+    few_training = decision.branch is Branch.FEW_TRAINING
+    signal = facts.train if few_training else facts.val
+    count = 0 if signal is None else len(signal)
+    name = "training" if few_training else "validation"
+    points = "usable point" if count == 1 else "usable points"
+    return f"The {name} loss has {count} {points}; a verdict needs {decision.needed}."
+
+
+def _nonfinite(facts: Facts) -> Told:
+    train = facts.train
+    assert train is not None, "only a run with a training loss ends non-finite"  # noqa: S101  narrows
+    first = train.first_nonfinite or 0.0
+    last = facts.run.span[1]
+    begin = float(train.steps[-1]) if len(train) else first
+    reason = (
+        f"Training loss ended non-finite: {train.nonfinite:,} of {train.count:,} values are NaN or "
+        f"infinite, the first at {facts.run.moment(first)}."
+    )
+    return reason, (Evidence(curve=train.name, start=begin, end=last, label="non-finite"),), first
+
+
+def _broken(facts: Facts, train: Loss) -> Told:
+    onset = train.lowest_step
+    if train.fall > 0:
+        share = min(train.rise / train.fall, 99.0)
+        reason = (
+            f"Training loss rose from {train.lowest:.4g} at {facts.run.moment(onset)} to "
+            f"{train.end:.4g} at the end: it lost {share:.0%} of what it had gained."
+        )
+    else:
+        reason = (
+            f"Training loss only rose, from {train.start:.4g} at the start to {train.end:.4g} "
+            "at the end."
+        )
+    shown = Evidence(
+        curve=train.signal.name,
+        start=onset,
+        end=float(train.signal.steps[-1]),
+        value=train.end,
+        limit=train.lowest,
+        label="rise of training loss",
+    )
+    return reason, (shown,), onset
+
+
+def _flat(facts: Facts, decision: Decision, pair: Pair) -> Told:
+    train, val = pair.train, pair.val
+    if decision.branch is Branch.CONSTANT:
+        reason = (
+            f"Both losses end flat at {val.end:.4g}, the natural logarithm of {decision.classes}: "
+            f"what a model gets that gives each of {decision.classes} classes the same probability."
+        )
+    else:
+        reason = (
+            "Neither loss falls by more than noise or a bad start explains: training "
+            f"{train.start:.4g} to {train.end:.4g}, validation {val.start:.4g} to {val.end:.4g}."
+        )
+    first, last = facts.run.span
+    evidence = tuple(
+        Evidence(curve=loss.signal.name, start=first, end=last, value=loss.end, label="flat")
+        for loss in (train, val)
+    )
+    return reason, evidence, None
+
+
+def _memorised(facts: Facts, decision: Decision, pair: Pair) -> Told:
+    del facts, decision
+    train, val = pair.train, pair.val
+    onset = float(val.signal.steps[0])
+    reason = (
+        f"Training loss fell from {train.start:.4g} to {train.end:.4g} while validation loss "
+        f"never improved ({val.start:.4g} to {val.end:.4g}): the model memorises."
+    )
+    return reason, (_rise(val, onset),), onset
+
+
+def _turned(facts: Facts, decision: Decision, pair: Pair) -> Told:
+    del decision
+    train, val = pair.train, pair.val
+    onset = val.lowest_step
+    multiple = f", {min(pair.rise_z, 999):.0f} times its noise" if pair.rise_z < 1e6 else ""
+    reason = (
+        f"Validation loss turned at {facts.run.moment(onset)} and has risen from {val.lowest:.4g} "
+        f"to {val.end:.4g} since{multiple}, while training loss fell from "
+        f"{train.signal.at(onset):.4g} to {train.end:.4g}."
+    )
+    return reason, (_rise(val, onset),), onset
+
+
+def _rise(val: Loss, onset: float) -> Evidence:
+    return Evidence(
+        curve=val.signal.name,
+        start=onset,
+        end=float(val.signal.steps[-1]),
+        value=val.end,
+        limit=val.lowest,
+        label="rise of validation loss",
+    )
+
+
+def _follows(facts: Facts, decision: Decision, pair: Pair) -> Told:
+    del facts
+    train, val = pair.train, pair.val
+    gap = val.end - train.end
+    wide = decision.verdict.value == "controlled_gap"
+    how = "follows at a stable distance" if wide else "keeps up"
+    where = "above" if gap >= 0 else "below"
+    reason = (
+        f"Training loss fell from {train.start:.4g} to {train.end:.4g} and validation loss {how}, "
+        f"from {val.start:.4g} to {val.end:.4g}: it ends {abs(gap):.3g} {where} training, "
+        f"{min(abs(pair.gap_share), 99):.0%} of what training gained."
+    )
+    shown = Evidence(
+        curve=val.signal.name,
+        start=float(val.signal.steps[0]),
+        end=float(val.signal.steps[-1]),
+        value=val.end,
+        limit=train.end,
+        label="gap at the end",
+    )
+    return reason, (shown,), None
+
+
+_FIT: dict[Branch, Callable[[Facts, Decision, Pair], Told]] = {
+    Branch.CONSTANT: _flat,
+    Branch.FLAT: _flat,
+    Branch.MEMORISED: _memorised,
+    Branch.TURNED: _turned,
+    Branch.FOLLOWS: _follows,
+}
