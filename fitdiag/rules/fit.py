@@ -320,7 +320,7 @@ class NoisyValidation(Rule):
 
     @staticmethod
     def firing() -> Run:
-        noise = np.random.default_rng(0).normal(0, 0.3, 60)
+        noise = np.random.default_rng(0).normal(0, 0.5, 60)
         return Run.from_arrays(train_loss=_falling(2.3, 0.4), val_loss=_falling(2.3, 1.5) + noise)
 
     @staticmethod

@@ -80,8 +80,8 @@ class Oscillation(Rule):
         "the batches would move one of the two; a jump of the parameters moves both."
     )
     how = (
-        "Where both losses have min_points: in the second half of the run both jump by more than swing_share of their whole "
-        "fall, and the rank correlation of their jumps exceeds together."
+        "Where both losses have min_points: in the second half of the run both jump by more than "
+        "swing_share of their whole fall, and the rank correlation of their jumps exceeds together."
     )
     advice = (
         "Lower the learning rate by a factor of 3 to 10.",

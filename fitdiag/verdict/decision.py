@@ -131,7 +131,7 @@ def _unknown(branch: Branch, config: VerdictConfig) -> Decision:
 
 
 def _broke(train: Loss, config: VerdictConfig) -> Branch | None:
-    """Did training end having lost what it had gained, or far above its start?"""
+    """Tell whether training ended having lost what it had gained, or far above its start."""
     gained = train.fall > config.noise_z * train.noise
     if gained:
         lost = train.rise >= config.lost_share * train.fall
@@ -161,7 +161,7 @@ def _constant_classes(pair: Pair, config: VerdictConfig) -> int:
 
 
 def _fit(pair: Pair, config: VerdictConfig) -> Branch:
-    """Did validation follow training down, and stay there?"""
+    """Tell whether validation followed training down, and stayed there."""
     train, val = pair.train, pair.val
     if train.end >= train.start and val.end >= val.start:
         return Branch.FLAT
@@ -180,7 +180,7 @@ def _fit(pair: Pair, config: VerdictConfig) -> Branch:
 
 
 def _fell(pair: Pair, config: VerdictConfig) -> bool:
-    """Did validation loss fall, beyond its noise and by more than a bad start explains?"""
+    """Tell whether validation fell beyond its noise and by more than a bad start explains."""
     val = pair.val
     beyond = max(config.noise_z * val.error, config.fall_noise * val.noise)
     if pair.val_fall <= beyond or pair.val_fall_share < config.fall_share:

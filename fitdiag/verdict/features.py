@@ -75,7 +75,8 @@ class Pair:
         Fall of training loss; the model's improvement on the training data.
     val_fall : float
         Fall of validation loss from where the run began: the first validation comes after a whole
-        epoch of learning, so as far as training fell, a higher first training loss is its beginning.
+        epoch of learning, so a higher first training loss, as far as training fell, is its
+        beginning.
     train_fall_share, val_fall_share : float
         The same over the level at the beginning; infinite for a loss that falls below zero.
     rise_share : float
