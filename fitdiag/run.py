@@ -50,7 +50,9 @@ class StepUnit(str, enum.Enum):
 
 
 def _frozen(values: ArrayLike, what: str) -> NDArray[np.float64]:
-    array = np.array(values, dtype=np.float64)
+    array = np.asarray(values, dtype=np.float64)
+    if array.flags.writeable or array.base is not None:
+        array = array.copy()  # a read-only array is nobody's to change, and is shared
     if array.ndim != 1:
         raise UsageError(f"{what} must be one-dimensional, not of shape {array.shape}")
     array.setflags(write=False)
@@ -95,7 +97,7 @@ class Curve:
         values = _frozen(self.values, f"the values of {self.name!r}")
         if steps.size != values.size:
             raise UsageError(f"curve {self.name!r} has {steps.size} steps but {values.size} values")
-        if not np.isfinite(steps).all() or (np.diff(steps) <= 0).any():
+        if not np.isfinite(steps).all() or (steps[1:] <= steps[:-1]).any():
             raise UsageError(f"the steps of curve {self.name!r} must be finite and increasing")
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "values", values)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from zoo.load import runs as zoo_runs
 
@@ -18,6 +19,8 @@ from fitdiag import Curve, Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 __all__ = ["Labelled", "algoperf", "deepobs", "healthy", "overfitguard", "zoo"]
 
@@ -109,13 +112,17 @@ def healthy(folder: Path) -> list[Labelled]:
     ]
 
 
+def _curve(name: str, pairs: NDArray[np.float64]) -> Curve:
+    """Make a curve of (steps, values); of several values at one step the last counts."""
+    steps, last = np.unique(pairs[0][::-1], return_index=True)
+    return Curve(name=name, steps=steps, values=pairs[1][::-1][last])
+
+
 def zoo(split: str) -> list[Labelled]:
     """Return the project's own trainings with a known truth; ``split`` is "tune" or "test"."""
     found = []
     for name, curves, truth in zoo_runs(split):
-        made = {
-            key: Curve(name=key, steps=pairs[0], values=pairs[1]) for key, pairs in curves.items()
-        }
+        made = {key: _curve(key, pairs) for key, pairs in curves.items()}
         epochs = made.pop("epoch", None)
         found.append(
             Labelled(

@@ -1,0 +1,185 @@
+"""What the steps of a table are: optimizer steps, epochs, or its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitdiag.run import Curve, StepUnit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fitdiag.readers.cells import Cells
+
+__all__ = ["Axis", "choose_axis", "find_starts"]
+
+#: a loss with more values than this in each epoch is logged within epochs, not once in each
+PER_EPOCH = 1.5
+
+#: steps are the axis unless epochs change more often than this many times as often
+FINER = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Axis:
+    """The step of every row.
+
+    Parameters
+    ----------
+    steps : ndarray of float, shape (n,)
+        NaN where a row has none.
+    unit : StepUnit
+        What they count.
+    epochs : ndarray of float, shape (n,), or None
+        The epoch of every row, where it is not the step itself.
+    reason : str
+        A sentence on why rows are counted, where that had to be decided.
+    """
+
+    steps: NDArray[np.float64]
+    unit: StepUnit
+    epochs: NDArray[np.float64] | None = None
+    reason: str = ""
+
+    @property
+    def clock(self) -> tuple[NDArray[np.float64], str]:
+        """What shows that a new run starts, and how it is called."""
+        if self.unit is StepUnit.ROW and self.epochs is not None:
+            return self.epochs, "epoch"
+        return self.steps, str(self.unit)
+
+    @cached_property
+    def turns(self) -> int:
+        """How often the steps go back."""
+        finite = self.steps[np.isfinite(self.steps)]
+        return int(np.count_nonzero(finite[1:] < finite[:-1]))
+
+    @cached_property
+    def is_sorted(self) -> bool:
+        """Whether every step is larger than the one before."""
+        return bool((self.steps[1:] > self.steps[:-1]).all())
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the run should know of its steps."""
+        notes = [self.reason] if self.reason else []
+        if not self.is_sorted and self.turns:
+            times = "once" if self.turns == 1 else f"{self.turns} times"
+            notes.append(
+                f"The {self.unit}s go back {times} (a resumed or appended run): where one occurs "
+                "again, the later value was used."
+            )
+        return notes
+
+    def select(self, rows: slice) -> Axis:
+        """Return the axis of some rows; counted rows are counted anew."""
+        steps = self.steps[rows]
+        if self.unit is StepUnit.ROW:
+            steps = steps - steps[0] + self.steps[0] if steps.size else steps
+        epochs = None if self.epochs is None else self.epochs[rows]
+        return replace(self, steps=steps, epochs=epochs)
+
+    def make_epochs(self) -> Curve | None:
+        """Return the epoch at each step that has one, as a curve; None if there is none."""
+        if self.epochs is None or self.unit is StepUnit.EPOCH:
+            return None
+        steps, epochs = self.steps, self.epochs
+        known = np.isfinite(epochs) & np.isfinite(steps)
+        if not known.all():
+            steps, epochs = steps[known], epochs[known]
+        if not steps.size:
+            return None
+        if not (steps[1:] > steps[:-1]).all():
+            order = np.argsort(steps, kind="stable")
+            order = order[np.append(np.diff(steps[order]) > 0, np.True_)]
+            steps, epochs = steps[order], epochs[order]
+        return Curve(name="epoch", steps=steps, values=epochs)
+
+
+def choose_axis(
+    step: Cells | None,
+    epoch: Cells | None,
+    index: Cells | None,
+    measured: NDArray[np.bool_] | None,
+    *,
+    native: bool = False,
+) -> Axis:
+    """Tell what the rows of a table are steps of.
+
+    Parameters
+    ----------
+    step, epoch, index : Cells or None
+        The columns that hold optimizer steps, epochs and a row index.
+    measured : ndarray of bool or None
+        In which rows the training loss was measured.
+    native : bool
+        Whether fitdiag wrote the table: then its steps are the axis without further thought.
+
+    Returns
+    -------
+    Axis
+        Optimizer steps where they tell rows apart at least as well as epochs do; else epochs; else
+        the row index or the number of the row, from 1.
+    """
+    steps, epochs, indices = (
+        None if cells is None else cells.values for cells in (step, epoch, index)
+    )
+    steps = steps if steps is not None and np.isfinite(steps).any() else None
+    epochs = epochs if epochs is not None and np.isfinite(epochs).any() else None
+    if steps is not None and epochs is not None:
+        if native:
+            return Axis(steps=steps, unit=StepUnit.STEP, epochs=epochs)
+        if _restarts_each_epoch(steps, epochs):
+            return _count_rows(epochs, "The steps start again in every epoch: rows are counted.")
+        if FINER * _count_changes(steps) >= _count_changes(epochs):
+            return Axis(steps=steps, unit=StepUnit.STEP, epochs=epochs)
+        return Axis(steps=epochs, unit=StepUnit.EPOCH)
+    if steps is not None:
+        return Axis(steps=steps, unit=StepUnit.STEP)
+    if epochs is not None:
+        if measured is not None and _is_within(epochs[measured & np.isfinite(epochs)]):
+            return _count_rows(epochs, "Epochs go over several rows each: rows are counted.")
+        return Axis(steps=epochs, unit=StepUnit.EPOCH)
+    if indices is not None and np.isfinite(indices).all() and (np.diff(indices) > 0).all():
+        return Axis(steps=indices, unit=StepUnit.ROW)
+    size = 0 if measured is None else measured.size
+    return Axis(steps=np.arange(1.0, size + 1), unit=StepUnit.ROW)
+
+
+def find_starts(clock: NDArray[np.float64]) -> list[int]:
+    """Return the rows where a run starts: the first, and each that goes back to the start."""
+    known = np.isfinite(clock)
+    if known.all() and (clock[1:] >= clock[:-1]).all():
+        return [0]
+    rows = np.flatnonzero(known)
+    values = clock[rows]
+    starts, origin = [0], values[0] if values.size else 0.0
+    for drop in np.flatnonzero(values[1:] < values[:-1]) + 1:
+        if values[drop] <= origin:
+            starts.append(int(rows[drop]))
+            origin = values[drop]
+    return starts
+
+
+def _count_rows(epochs: NDArray[np.float64], reason: str) -> Axis:
+    steps = np.arange(1.0, epochs.size + 1)
+    return Axis(steps=steps, unit=StepUnit.ROW, epochs=epochs, reason=reason)
+
+
+def _count_changes(values: NDArray[np.float64]) -> int:
+    finite = values[np.isfinite(values)]
+    return int(np.count_nonzero(finite[1:] != finite[:-1]))
+
+
+def _is_within(epochs: NDArray[np.float64]) -> bool:
+    return epochs.size > PER_EPOCH * (_count_changes(epochs) + 1)
+
+
+def _restarts_each_epoch(steps: NDArray[np.float64], epochs: NDArray[np.float64]) -> bool:
+    both = np.isfinite(steps) & np.isfinite(epochs)
+    back = np.diff(steps[both]) < 0
+    return bool(back.any() and (np.diff(epochs[both])[back] > 0).mean() > 0.5)

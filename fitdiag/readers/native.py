@@ -1,0 +1,74 @@
+"""fitdiag's own log: one wide CSV whose columns are named as the curves are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from fitdiag.errors import FormatError, ReadError
+from fitdiag.readers import files
+from fitdiag.readers.dialect import Dialect
+from fitdiag.readers.reader import Reader
+from fitdiag.readers.roles import Pick, Plan, Sample, find_column
+from fitdiag.readers.table import read_columns
+from fitdiag.readers.text import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fitdiag.run import Run
+
+__all__ = ["NATIVE"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+#: a native log has one of these
+LOSSES = frozenset({"train_loss", "batch_loss", "val_loss"})
+
+
+def _find_header(head: bytes) -> list[str]:
+    line = head[: 1 << 16].split(b"\n", 1)[0]
+    return decode(line.rstrip(b"\r"), "utf-8").split(",")
+
+
+def _matches(_path: Path, head: bytes) -> bool:
+    header = _find_header(head)
+    return (
+        header[:2] == ["step", "epoch"]
+        and bool(LOSSES & set(header))
+        and all(map(_NAME.fullmatch, header))
+        and len(set(header)) == len(header)
+        and "loss" not in header
+    )
+
+
+def _read(path: Path, columns: Mapping[str, str]) -> Run:
+    head = files.read_head(path)
+    files.check_text(path, head)
+    header = _find_header(head)
+    if header[:2] != ["step", "epoch"]:
+        raise FormatError(
+            f"{path} is no log written by fitdiag: its first line must start with step,epoch and "
+            f"is {','.join(header)[:60]!r}; leave the format out to have it recognised."
+        )
+    if not head.partition(b"\n")[2].strip():
+        raise ReadError(f"{path} has a header but no rows yet.")
+    dialect = Dialect(delimiter=",", header=tuple(header), named=True, skip=1, quoted=False)
+    sample = Sample(
+        path=str(path), header=dialect.header, named=True, cells=(), numeric=(True,) * len(header)
+    )
+    mapped = {name: find_column(sample, column) for name, column in columns.items()}
+    curves = {name: Pick(index=at) for at, name in enumerate(header) if at > 1}
+    curves.update({name: Pick(index=at) for name, at in mapped.items() if name not in header[:2]})
+    plan = Plan(curves=curves, step=mapped.get("step", 0), epoch=mapped.get("epoch", 1))
+    return read_columns(path, dialect, "utf-8", plan, name=NATIVE.name, native=True)
+
+
+NATIVE = Reader(
+    name="native",
+    description="the log that fitdiag.record writes: step,epoch,train_loss,val_loss,grad_norm,lr,…",
+    example="logs.csv",
+    matches=_matches,
+    read=_read,
+)
