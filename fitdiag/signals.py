@@ -328,21 +328,23 @@ def rank_correlation(left: Array, right: Array) -> float:
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def bursts(values: Array, window: int = 15) -> Array:
+def bursts(values: Array, *, transient: int = 3, window: int = 15) -> Array:
     """Return each value over the running median of those before it; 1 at the beginning.
 
     Parameters
     ----------
     values : ndarray of float, shape (n,)
         Non-negative values such as gradient norms.
+    transient : int
+        The largest of so many first values stands for those before the beginning, such that an
+        early transient is no burst; with 1 it is.
     window : int
         How many earlier values the median is taken over, at the most.
     """
     n = values.size
     if n < 4:
         return np.ones(n)
-    # the first values stand for those before the beginning, where a transient is normal
-    start = float(np.max(values[:3]))
+    start = float(np.max(values[:transient]))
     padded = np.concatenate([np.full(window, start), values[:-1]])
     median = np.median(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
     ratio: Array = np.divide(values, median, out=np.ones(n), where=median > 1 / LARGEST)

@@ -35,7 +35,7 @@ def _settled_run(n: int = 60) -> dict[str, NDArray[np.float64]]:
 
 def _first_burst(norm: Signal, factor: float) -> tuple[float, float, float] | None:
     """Return step, value and limit of the first burst of a norm over its own past."""
-    ratio = bursts(norm.high)
+    ratio = bursts(norm.high, transient=1)
     over = np.flatnonzero(ratio > factor)
     if not over.size:
         return None
@@ -293,7 +293,8 @@ class Spikes(Rule):
     """Gradient spikes that cost progress."""
 
     factor: float = 10.0
-    lost_share: float = 0.2
+    lost_share: float = 0.5
+    noise_z: float = 5.0
 
     code = "GRD005"
     name = "gradient-spikes"
@@ -302,7 +303,8 @@ class Spikes(Rule):
     why = "Each such spike costs the time of learning again, and the next one may be the last."
     how = (
         "The norm exceeded its running median by more than factor, and the training loss right "
-        "after it lost more than lost_share of what it had gained until then."
+        "after it lost more than lost_share of what it had gained until then and rose by more than "
+        "noise_z of its noise."
     )
     advice = (
         "Clip the gradient norm near its usual value.",
@@ -342,7 +344,8 @@ class Spikes(Rule):
         low = float(train.smooth[before].min())
         gained = float(train.values[0]) - low
         lost = float(train.values[after].max()) - low
-        return gained > 0 and lost > self.lost_share * gained
+        noise = float(np.median(train.noise))
+        return gained > 0 and lost > max(self.lost_share * gained, self.noise_z * noise)
 
     @staticmethod
     def firing() -> Run:

@@ -41,6 +41,11 @@ class VerdictConfig:
         Overfitting: rise of validation loss above its minimum, over the mean fall of both losses.
     rise_z : float
         Overfitting: the same rise in standard errors.
+    kept_share : float
+        Overfitting: share of its fall that training loss made after validation turned.
+    faint_share : float
+        Inconclusive: relative fall of both losses below which a start worse than a constant
+        prediction explains it as well as learning does.
     gap_share : float
         Controlled gap: final gap over the fall of the training loss.
     """
@@ -52,11 +57,13 @@ class VerdictConfig:
     risen_share: float = 0.1
     fall_noise: float = 1.5
     fall_share: float = 0.025
-    plateau_fall_share: float = 0.05
+    plateau_fall_share: float = 0.06
     plateau_early: float = 0.5
     constant_band: float = 0.01
     memorised_share: float = 0.12
     follow_share: float = 0.2
     rise_share: float = 0.053
     rise_z: float = 2.0
+    kept_share: float = 0.02
+    faint_share: float = 0.09
     gap_share: float = 0.15

@@ -37,6 +37,7 @@ class Branch(enum.Enum):
     FLAT = enum.auto()
     MEMORISED = enum.auto()
     TURNED = enum.auto()
+    FAINT = enum.auto()
     FOLLOWS = enum.auto()
 
 
@@ -52,6 +53,7 @@ VERDICTS = {
     Branch.FLAT: Verdict.NO_LEARNING,
     Branch.MEMORISED: Verdict.OVERFITTING,
     Branch.TURNED: Verdict.OVERFITTING,
+    Branch.FAINT: Verdict.INCONCLUSIVE,
 }
 
 
@@ -165,7 +167,8 @@ def _fit(pair: Pair, config: VerdictConfig) -> Branch:
     train, val = pair.train, pair.val
     if train.end >= train.start and val.end >= val.start:
         return Branch.FLAT
-    fell_train = train.fall > config.noise_z * train.error
+    beyond = max(config.noise_z * train.error, config.fall_noise * train.noise)
+    fell_train = train.fall > beyond
     if not _fell(pair, config):
         memorised = pair.train_fall_share > config.memorised_share
         follows = pair.val_fall > config.follow_share * pair.train_fall
@@ -174,9 +177,10 @@ def _fit(pair: Pair, config: VerdictConfig) -> Branch:
         if not (fell_train and memorised):
             return Branch.FLAT
     rising = pair.rise_z > config.rise_z and pair.rise_share > config.rise_share
-    if rising and pair.kept_falling > -config.noise_z * train.error:
+    if rising and pair.kept_falling > config.kept_share * pair.train_fall:
         return Branch.TURNED
-    return Branch.FOLLOWS
+    faint = max(pair.train_fall_share, pair.val_fall_share) < config.faint_share
+    return Branch.FAINT if faint else Branch.FOLLOWS
 
 
 def _fell(pair: Pair, config: VerdictConfig) -> bool:
@@ -206,7 +210,9 @@ def _lost_confidence(train: Loss, config: VerdictConfig) -> float:
     return _squash(math.log(share / config.lost_share)) if share < math.inf else 0.97
 
 
-def _fit_confidence(branch: Branch, pair: Pair, config: VerdictConfig) -> float:
+def _fit_confidence(branch: Branch, pair: Pair, config: VerdictConfig) -> float | None:
+    if branch is Branch.FAINT:
+        return None
     if branch is Branch.CONSTANT:
         return 0.97
     if branch is Branch.FLAT:

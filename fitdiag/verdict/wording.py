@@ -148,6 +148,17 @@ def _rise(val: Loss, onset: float) -> Evidence:
     )
 
 
+def _faint(facts: Facts, decision: Decision, pair: Pair) -> Told:
+    del facts, decision
+    train, val = pair.train, pair.val
+    reason = (
+        f"Both losses fell by a little only, training from {train.start:.4g} to {train.end:.4g} "
+        f"and validation from {val.start:.4g} to {val.end:.4g}: a start that was worse than a "
+        "constant prediction explains that as well as learning does."
+    )
+    return reason, (), None
+
+
 def _follows(facts: Facts, decision: Decision, pair: Pair) -> Told:
     del facts
     train, val = pair.train, pair.val
@@ -176,5 +187,6 @@ _FIT: dict[Branch, Callable[[Facts, Decision, Pair], Told]] = {
     Branch.FLAT: _flat,
     Branch.MEMORISED: _memorised,
     Branch.TURNED: _turned,
+    Branch.FAINT: _faint,
     Branch.FOLLOWS: _follows,
 }
