@@ -9,6 +9,9 @@ Curve names are the same words everywhere (log columns, Python, JSON, docs):
 ``batch_loss``            training loss of single batches or short windows of batches
 ``grad_norm``             global 2-norm of the gradients, before clipping unless noted
 ``grad_norm_max``         the largest such norm since the row before
+``grad_norm/<layer>``     norm of one layer's gradient, in the order from input to output
+``clip_coef``             factor by which clipping scaled the gradient; 1 is not clipped
+``skipped_steps``         optimizer steps skipped so far, as mixed precision does on overflow
 ``lr``                    learning rate of the first parameter group
 ``train_<metric>``        a metric on training data, for example ``train_accuracy``
 ``val_<metric>``          a metric on validation data, for example ``val_accuracy``
@@ -33,6 +36,22 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Curve", "Run", "Source", "StepUnit", "measured"]
+
+
+#: what the names of single layers' gradient norms begin with
+LAYER = "grad_norm/"
+_NO_METRICS = frozenset(
+    {
+        "train_loss",
+        "val_loss",
+        "batch_loss",
+        "grad_norm",
+        "grad_norm_max",
+        "clip_coef",
+        "skipped_steps",
+        "lr",
+    }
+)
 
 
 class StepUnit(str, enum.Enum):
@@ -147,12 +166,16 @@ class Source:
         Canonical curve name to the log's own column.
     notes : tuple of str, optional
         One sentence for each thing a reader had to decide or drop.
+    provenance : mapping of str to str, optional
+        Of what kind a curve's values are, by canonical name, in words such as ``"pre-clip"``,
+        ``"post-clip"``, ``"scaled"``, ``"local"``; nothing where the log does not tell.
     """
 
     path: str = ""
     format: str = "python"
     columns: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -286,5 +309,16 @@ class Run:
 
     def metrics(self) -> Sequence[Curve]:
         """Return the curves that are neither losses, gradient norms nor learning rates."""
-        known = {"train_loss", "val_loss", "batch_loss", "grad_norm", "grad_norm_max", "lr"}
-        return [curve for name, curve in self.curves.items() if name not in known and len(curve)]
+        return [
+            curve
+            for name, curve in self.curves.items()
+            if name not in _NO_METRICS and not name.startswith(LAYER) and len(curve)
+        ]
+
+    def layers(self) -> Mapping[str, Curve]:
+        """Return the gradient norms of single layers by layer, in the order of the log."""
+        return {
+            name.removeprefix(LAYER): curve
+            for name, curve in self.curves.items()
+            if name.startswith(LAYER) and len(curve)
+        }

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from fitdiag.run import Curve, Run
@@ -282,6 +284,8 @@ class Facts:
     train, val, grad, grad_max, lr, accuracy : Signal or None
         Training loss, validation loss, gradient norm, the largest norm between two records,
         learning rate, validation accuracy.
+    layers : mapping of str to Signal
+        Gradient norms of single layers, in the order of the log.
     """
 
     run: Run
@@ -291,6 +295,7 @@ class Facts:
     grad_max: Signal | None
     lr: Signal | None
     accuracy: Signal | None
+    layers: Mapping[str, Signal]
 
     def signals(self) -> dict[str, Signal]:
         """Return the signals that exist, by curve name."""
@@ -313,6 +318,7 @@ def measure(run: Run) -> Facts:
         grad_max=part("grad_norm_max"),
         lr=_with_points(part("lr")),
         accuracy=_with_points(part("val_accuracy")),
+        layers={name: prepare(curve) for name, curve in run.layers().items()},
     )
 
 

@@ -10,12 +10,28 @@ from fitdiag.rules.fit import (
     NoisyValidation,
     NoLearning,
     Overfitting,
-    Unfinished,
     ValidationBelowTraining,
 )
 from fitdiag.rules.gradient import Explosion, LateRise, NonFinite, Spikes, Vanishing
-from fitdiag.rules.learning import Diverged, NeverReduced, Oscillation, ZeroLearningRate
-from fitdiag.rules.log import IdenticalLosses, NoValidation, TooFewPoints
+from fitdiag.rules.layers import DeadLayers, DepthVanishing
+from fitdiag.rules.learning import (
+    Diverged,
+    LossSpikes,
+    LowLearningRate,
+    NeverReduced,
+    Oscillation,
+    ZeroLearningRate,
+)
+from fitdiag.rules.log import (
+    ConstantCurve,
+    IdenticalLosses,
+    MaskedNaN,
+    NoValidation,
+    ReaderNotes,
+    TooFewPoints,
+)
+from fitdiag.rules.scaling import AlwaysClipped, NormProvenance, SkippedSteps
+from fitdiag.rules.trend import SecondDescent, Underfitting, Unfinished
 
 __all__ = ["RETIRED", "RULES", "Case", "Outcome", "Rule", "find_rule"]
 
@@ -27,18 +43,30 @@ RULES: tuple[Rule, ...] = (
     ValidationBelowTraining(),
     NoisyValidation(),
     LossMetricDisagree(),
+    Underfitting(),
+    SecondDescent(),
     Explosion(),
     Vanishing(),
     NonFinite(),
     LateRise(),
     Spikes(),
+    DepthVanishing(),
+    DeadLayers(),
+    AlwaysClipped(),
+    SkippedSteps(),
+    NormProvenance(),
     Diverged(),
     Oscillation(),
     NeverReduced(),
     ZeroLearningRate(),
+    LowLearningRate(),
+    LossSpikes(),
     NoValidation(),
     TooFewPoints(),
     IdenticalLosses(),
+    ReaderNotes(),
+    ConstantCurve(),
+    MaskedNaN(),
 )
 
 #: codes that once had a rule, and are never given to another

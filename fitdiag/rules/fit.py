@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ __all__ = [
     "NoLearning",
     "NoisyValidation",
     "Overfitting",
-    "Unfinished",
     "ValidationBelowTraining",
 ]
 
@@ -156,65 +154,6 @@ class ControlledGap(Rule):
     @staticmethod
     def quiet() -> Run:
         return Run.from_arrays(train_loss=_falling(2.3, 0.4), val_loss=_falling(2.3, 0.45))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unfinished(Rule):
-    """Unfinished training."""
-
-    tail_share: float = 0.2
-    gain_share: float = 0.03
-    noise_z: float = 3.0
-
-    code = "FIT004"
-    name = "unfinished"
-    severity = Severity.INFO
-    what = "Validation loss (without one: training loss) was still falling when the run ended."
-    why = "A longer run would probably have given a better model for the same setup."
-    how = (
-        "The denoised loss fell over the last tail_share of the run by more than gain_share of "
-        "its whole fall, and by more than noise_z of its noise."
-    )
-    advice = (
-        "Train longer: resume from the last checkpoint.",
-        "If time is short, raise the learning rate or use a schedule that ends with the run.",
-    )
-    references = (_BOOK,)
-
-    def check(self, case: Case) -> Outcome:
-        verdict = case.judgement.verdict
-        if verdict in {Verdict.DIVERGED, Verdict.NO_LEARNING, Verdict.OVERFITTING}:
-            return None
-        signal = case.facts.val or case.facts.train
-        if signal is None or len(signal) < 5:
-            return self.skip("Fewer than five points to see a trend in.")
-        begin = signal.steps[-1] - self.tail_share * (signal.steps[-1] - signal.steps[0])
-        before, end = signal.at(float(begin)), float(signal.smooth[-1])
-        gain, whole = before - end, float(signal.smooth[0]) - end
-        error = float(np.median(signal.noise)) / math.sqrt(max(1.0, self.tail_share * len(signal)))
-        if gain <= self.noise_z * error or gain <= self.gain_share * whole:
-            return None
-        return self.found(
-            f"The {signal.name.replace('_', ' ')} was still falling at the end: from {before:.4g} "
-            f"to {end:.4g} over the last {self.tail_share:.0%} of the run.",
-            Evidence(
-                curve=signal.name,
-                start=float(begin),
-                end=float(signal.steps[-1]),
-                value=gain,
-                limit=self.gain_share * whole,
-                label="fall at the end",
-            ),
-        )
-
-    @staticmethod
-    def firing() -> Run:
-        line = np.linspace(2.3, 1.0, 40)
-        return Run.from_arrays(train_loss=line, val_loss=line + 0.05)
-
-    @staticmethod
-    def quiet() -> Run:
-        return Run.from_arrays(train_loss=_falling(2.3, 0.4), val_loss=_falling(2.3, 0.5))
 
 
 @dataclass(frozen=True, kw_only=True)

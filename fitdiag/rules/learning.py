@@ -15,7 +15,14 @@ from fitdiag.signals import rank_correlation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Diverged", "NeverReduced", "Oscillation", "ZeroLearningRate"]
+__all__ = [
+    "Diverged",
+    "LossSpikes",
+    "LowLearningRate",
+    "NeverReduced",
+    "Oscillation",
+    "ZeroLearningRate",
+]
 
 _BENGIO = "Bengio (2012), Practical Recommendations for Gradient-Based Training, arXiv:1206.5533"
 _NO_LR = "The log has no learning rate."
@@ -250,3 +257,134 @@ class ZeroLearningRate(Rule):
         return Run.from_arrays(
             train_loss=_noisy(60, 0.4, 0.01), val_loss=_noisy(60, 0.5, 0.01), lr=np.full(60, 0.1)
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowLearningRate(Rule):
+    """Learning rate too low."""
+
+    fall_share: float = 0.3
+    straight: float = 0.1
+    noise_z: float = 5.0
+
+    code = "LRN005"
+    name = "low-learning-rate"
+    severity = Severity.WARNING
+    what = "The training loss creeps down in a straight line and is hardly lower at the end."
+    why = (
+        "A loss that falls fast first and slowly later has found its way; one that falls by the "
+        "same little each epoch is still at the top of the slope."
+    )
+    how = (
+        "A positive training loss fell beyond noise_z of its noise but by less than fall_share of "
+        "its start, and half of that in the first half of the run, to within straight."
+    )
+    advice = (
+        "Raise the learning rate by a factor of 3 to 10, and again while the loss stays stable.",
+        "Find the range with a sweep from 1e-6 to 1 over one epoch (learning-rate range test).",
+        "Or train for much longer.",
+    )
+    references = (
+        "Smith (2017), Cyclical Learning Rates for Training Neural Networks, arXiv:1506.01186",
+        _BENGIO,
+    )
+
+    def check(self, case: Case) -> Outcome:
+        train = case.facts.train
+        if train is None or len(train) < 8:
+            return self.skip("Fewer than eight points of training loss.")
+        if case.judgement.verdict in {Verdict.DIVERGED, Verdict.OVERFITTING}:
+            return None
+        start, end = float(train.smooth[0]), float(train.smooth[-1])
+        fall = start - end
+        if end <= 0 or fall >= self.fall_share * start:
+            return None
+        if fall <= self.noise_z * float(np.median(train.noise)):
+            return None
+        first, last = float(train.steps[0]), float(train.steps[-1])
+        half = (start - train.at((first + last) / 2)) / fall
+        if abs(half - 0.5) > self.straight:
+            return None
+        return self.found(
+            f"Training loss creeps down in a straight line, from {start:.4g} to {end:.4g}, "
+            f"{fall / start:.0%} in the whole run.",
+            Evidence(
+                curve=train.name,
+                start=first,
+                end=last,
+                value=fall / start,
+                limit=self.fall_share,
+                label="slow fall",
+            ),
+        )
+
+    @staticmethod
+    def firing() -> Run:
+        line = np.linspace(2.3, 2.1, 60)
+        return Run.from_arrays(train_loss=line, val_loss=line + 0.01)
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_noisy(60, 0.4, 0.01), val_loss=_noisy(60, 0.5, 0.01))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSpikes(Rule):
+    """Loss spikes."""
+
+    noise_z: float = 20.0
+    gain_share: float = 0.3
+
+    code = "LRN006"
+    name = "loss-spikes"
+    severity = Severity.WARNING
+    what = "The training loss shot up for a moment and came back."
+    why = (
+        "Each spike is an update that was too large for where the model stood: the next one may "
+        "not come back, and the steps until it has are lost."
+    )
+    how = (
+        "Single values lie above the denoised curve by more than noise_z of its noise and by more "
+        "than gain_share of what had been gained until then."
+    )
+    advice = (
+        "Clip the gradient norm near its usual value.",
+        "Lower the learning rate, or with Adam beta2 (to 0.95) so that it follows sooner.",
+        "Look at the batches of these steps: outliers, wrong labels, very long sequences.",
+    )
+    references = (
+        "Chowdhery et al. (2022), PaLM, section 5.1, arXiv:2204.02311",
+        "Molybog et al. (2023), A Theory on Adam Instability, arXiv:2304.09871",
+    )
+
+    def check(self, case: Case) -> Outcome:
+        train = case.facts.train
+        if train is None or len(train) < 12:
+            return self.skip("Fewer than twelve points of training loss.")
+        if case.judgement.verdict in {Verdict.DIVERGED, Verdict.NO_LEARNING}:
+            return None
+        above = train.high - train.smooth
+        gained = train.values[0] - np.minimum.accumulate(train.smooth)
+        spikes = (above > self.noise_z * train.noise) & (above > self.gain_share * gained)
+        spikes &= gained > self.gain_share * float(gained.max())
+        where = train.steps[spikes]
+        if not where.size:
+            return None
+        times = "once" if where.size == 1 else f"{where.size} times"
+        return self.found(
+            f"Training loss shot up and came back {times}, first at {case.when(float(where[0]))}.",
+            *(
+                Evidence(curve=train.name, start=float(step), end=float(step), label="spike")
+                for step in where[:20]
+            ),
+        )
+
+    @staticmethod
+    def firing() -> Run:
+        loss = _noisy(60, 0.4, 0.01)
+        loss[35] += 1.5
+        return Run.from_arrays(train_loss=loss, val_loss=_noisy(60, 0.5, 0.01))
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_noisy(60, 0.4, 0.01), val_loss=_noisy(60, 0.5, 0.01))

@@ -8,9 +8,16 @@ import numpy as np
 
 from fitdiag.findings import Evidence, Severity
 from fitdiag.rules.base import Case, Outcome, Rule
-from fitdiag.run import Run
+from fitdiag.run import Run, Source
 
-__all__ = ["IdenticalLosses", "NoValidation", "TooFewPoints"]
+__all__ = [
+    "ConstantCurve",
+    "IdenticalLosses",
+    "MaskedNaN",
+    "NoValidation",
+    "ReaderNotes",
+    "TooFewPoints",
+]
 
 _FALL = 0.4 + 2 * np.exp(-0.1 * np.arange(60))
 
@@ -131,6 +138,144 @@ class IdenticalLosses(Rule):
     @staticmethod
     def firing() -> Run:
         return Run.from_arrays(train_loss=_FALL, val_loss=_FALL)
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL + 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderNotes(Rule):
+    """Something had to be decided while reading."""
+
+    code = "LOG004"
+    name = "reader-notes"
+    severity = Severity.INFO
+    what = "The log was not plain: steps went back, rows were torn, or a column had to be guessed."
+    why = "If a decision was wrong, the verdict is about another run than you think."
+    how = "The reader left a note for each thing that it decided or dropped."
+    advice = (
+        "Read the notes; where one is wrong, name the column with --map.",
+        "Write one log for each run, and continue a resumed run in its own.",
+    )
+    references = ("RFC 4180, Common Format and MIME Type for CSV Files",)
+
+    def check(self, case: Case) -> Outcome:
+        notes = case.facts.run.source.notes
+        if not notes:
+            return None
+        more = "" if len(notes) == 1 else f" And {len(notes) - 1} more."
+        return self.found(f"{notes[0].rstrip('.')}.{more}")
+
+    @staticmethod
+    def firing() -> Run:
+        source = Source(notes=("Steps went back at line 12; the later values were taken.",))
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL + 0.1, source=source)
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL + 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantCurve(Rule):
+    """A loss that never changes."""
+
+    min_points: int = 4
+
+    code = "LOG005"
+    name = "constant-curve"
+    severity = Severity.WARNING
+    what = "A loss is the same number throughout."
+    why = "A loss that is measured has noise; a constant is a placeholder, or nothing was updated."
+    how = "All finite values of a loss with at least min_points points are equal."
+    advice = (
+        "Check that the loop logs the value of each epoch, and not one computed before it.",
+        "Check that optimizer.step() runs, and that the learning rate is not zero.",
+    )
+    references = ("Karpathy (2019), A Recipe for Training Neural Networks",)
+
+    def check(self, case: Case) -> Outcome:
+        losses = [s for s in (case.facts.train, case.facts.val) if s is not None]
+        flat = [s for s in losses if len(s) >= self.min_points and not np.ptp(s.values)]
+        if not flat:
+            return None
+        parts = " and ".join(f"{s.name} is {s.values[0]:.4g}" for s in flat)
+        return self.found(
+            f"{parts} from start to end.",
+            *(
+                Evidence(
+                    curve=s.name,
+                    start=float(s.steps[0]),
+                    end=float(s.steps[-1]),
+                    value=float(s.values[0]),
+                    label="constant",
+                )
+                for s in flat
+            ),
+        )
+
+    @staticmethod
+    def firing() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=np.full(60, 0.7))
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL + 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedNaN(Rule):
+    """NaN masked as zero."""
+
+    factor: float = 100.0
+
+    code = "LOG006"
+    name = "masked-nan"
+    severity = Severity.WARNING
+    what = "Single losses of exactly zero stand between ordinary ones."
+    why = (
+        "Some trainers replace a NaN or infinite loss by zero before they log it. The zeros look "
+        "like a perfect model and hide that the run is breaking."
+    )
+    how = (
+        "A loss is exactly zero while both its neighbours exceed factor times the rounding error "
+        "of a 32-bit float at 1."
+    )
+    advice = (
+        "With the Hugging Face Trainer: set logging_nan_inf_filter=False.",
+        "Look at the batches of these steps, and at the gradient norm around them.",
+    )
+    references = ("Hugging Face transformers, TrainingArguments.logging_nan_inf_filter",)
+
+    def check(self, case: Case) -> Outcome:
+        found = []
+        for curve in (case.facts.run.train_loss, case.facts.run.val_loss):
+            if curve is None or len(curve) < 5:
+                continue
+            values = curve.values
+            with np.errstate(invalid="ignore"):
+                usual = self.factor * np.finfo(np.float32).eps
+                alone = (values[1:-1] == 0) & (values[:-2] > usual) & (values[2:] > usual)
+            found += [(curve, float(step)) for step in curve.steps[1:-1][alone]]
+        if not found:
+            return None
+        curve, step = found[0]
+        times = "once" if len(found) == 1 else f"{len(found)} times"
+        return self.found(
+            f"{curve.name} is exactly zero between ordinary values {times}, first at "
+            f"{case.when(step)}: probably a NaN that was masked.",
+            *(
+                Evidence(curve=c.name, start=where, end=where, value=0.0, label="zero")
+                for c, where in found[:20]
+            ),
+        )
+
+    @staticmethod
+    def firing() -> Run:
+        loss = _FALL.copy()
+        loss[20] = 0.0
+        return Run.from_arrays(train_loss=loss, val_loss=_FALL + 0.1)
 
     @staticmethod
     def quiet() -> Run:
