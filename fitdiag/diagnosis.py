@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,9 @@ class Config:
     pick: PickConfig = field(default_factory=PickConfig)
     rules: tuple[Rule, ...] = RULES
 
-    def limits(self) -> dict[str, dict[str, float]]:
-        """Return every limit by room and name."""
+    @cached_property
+    def limits(self) -> Mapping[str, Mapping[str, float]]:
+        """Every limit by room and name."""
         rooms: tuple[tuple[str, VerdictConfig | PickConfig], ...] = (
             ("verdict", self.verdict),
             ("pick", self.pick),
@@ -60,7 +62,10 @@ class Config:
             for room, config in rooms
         }
         limits.update({rule.code: rule.limits() for rule in self.rules if rule.limits()})
-        return limits
+        return MappingProxyType(limits)
+
+
+_DEFAULT = Config()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -213,7 +218,7 @@ def diagnose(run: Run | str | os.PathLike[str], config: Config | None = None) ->
         from fitdiag.readers import read
 
         return diagnose(read(run), config)
-    config = config or Config()
+    config = config or _DEFAULT
     facts = measure(run)
     phases = find_phases(facts, config.pick)
     judgement = judge(facts, config.verdict)
@@ -230,5 +235,5 @@ def diagnose(run: Run | str | os.PathLike[str], config: Config | None = None) ->
         passed=tuple(rule.code for rule, outcome in outcomes if outcome is None),
         phases=phases,
         signals=MappingProxyType(facts.signals()),
-        limits=MappingProxyType(config.limits()),
+        limits=config.limits,
     )

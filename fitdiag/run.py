@@ -238,7 +238,7 @@ class Run:
         Run
             NaN means "not measured" before, between and shortly after a curve's finite values,
             as in a validation loss every tenth row. A stretch of NaN at the end that is more than
-            twice as long as any before it is kept: that is a run whose loss became NaN.
+            twice as long as any before it is kept in a loss: that is a run whose loss became NaN.
 
         Examples
         --------
@@ -253,7 +253,7 @@ class Run:
         made = []
         for name, value in columns.items():
             array = np.asarray(value, dtype=float)
-            keep = measured(array)
+            keep = measured(array) if name.endswith("loss") else ~np.isnan(array)
             made.append(Curve(name=name, steps=axis[: array.size][keep], values=array[keep]))
         return cls(
             curves={curve.name: curve for curve in made},

@@ -98,15 +98,15 @@ class Signal:
         return float(np.interp(step, self.steps, self.smooth))
 
 
-def prepare(curve: Curve) -> Signal:
-    """Return the signal of a curve."""
+def prepare(curve: Curve, *, noisy: bool = True) -> Signal:
+    """Return the signal of a curve; one that is not noisy, like a schedule, is left as it is."""
     finite = np.isfinite(curve.values)
     bad = np.flatnonzero(~finite)
     everything = not bad.size
     steps = curve.steps if everything else curve.steps[finite]
     values = np.clip(curve.values if everything else curve.values[finite], -LARGEST, LARGEST)
     steps, values, high = thin(steps, values)
-    smooth, noise, error = denoise(values)
+    smooth, noise, error = denoise(values) if noisy else (values, *np.zeros((2, values.size)))
     return Signal(
         name=curve.name,
         steps=steps,
@@ -167,14 +167,13 @@ def noise_level(values: Array) -> Array:
 
 def _by_stretches(differences: Array, n: int) -> Array:
     """Turn absolute differences into a level at each of n points, by medians over stretches."""
-    stretches = int(np.clip(differences.size // 24, 1, 8))
-    parts = np.array_split(differences, stretches)
-    levels = np.array([MAD_TO_SIGMA * np.median(part) for part in parts])
+    count = int(np.clip(differences.size // 24, 1, 8))
+    size = differences.size // count
+    parts = differences[: count * size].reshape(count, size)
+    levels = MAD_TO_SIGMA * np.median(parts, axis=1)
     # rounded logs have stretches whose differences are mostly exact zeros
-    cap = 3 * float(np.median(differences))
-    means = np.array([np.mean(np.minimum(part, cap)) for part in parts])
-    edges = np.cumsum([0, *[part.size for part in parts]])
-    centres = (edges[:-1] + edges[1:] + n - differences.size - 1) / 2
+    means = np.minimum(parts, 3 * float(np.median(differences))).mean(axis=1)
+    centres = (np.arange(count) + 0.5) * size + (n - differences.size - 1) / 2
     level: Array = np.interp(np.arange(n), centres, np.maximum(levels, means))
     return level
 
@@ -308,7 +307,7 @@ def measure(run: Run) -> Facts:
 
     def part(*names: str) -> Signal | None:
         curve = run.get(*names)
-        return None if curve is None else prepare(curve)
+        return None if curve is None else prepare(curve, noisy=names != ("lr",))
 
     return Facts(
         run=run,

@@ -228,7 +228,7 @@ class ConstantCurve(Rule):
 class MaskedNaN(Rule):
     """NaN masked as zero."""
 
-    factor: float = 100.0
+    share: float = 0.5
 
     code = "LOG006"
     name = "masked-nan"
@@ -239,8 +239,8 @@ class MaskedNaN(Rule):
         "like a perfect model and hide that the run is breaking."
     )
     how = (
-        "A loss is exactly zero while both its neighbours exceed factor times the rounding error "
-        "of a 32-bit float at 1."
+        "A loss is exactly zero while both its neighbours are larger than share of the median "
+        "loss of the run, which is not itself zero."
     )
     advice = (
         "With the Hugging Face Trainer: set logging_nan_inf_filter=False.",
@@ -251,12 +251,17 @@ class MaskedNaN(Rule):
     def check(self, case: Case) -> Outcome:
         found = []
         for curve in (case.facts.run.train_loss, case.facts.run.val_loss):
-            if curve is None or len(curve) < 5:
+            if curve is None or np.isfinite(curve.values).sum() < 5:
                 continue
             values = curve.values
+            ordinary = self.share * float(np.median(np.abs(values[np.isfinite(values)])))
             with np.errstate(invalid="ignore"):
-                usual = self.factor * np.finfo(np.float32).eps
-                alone = (values[1:-1] == 0) & (values[:-2] > usual) & (values[2:] > usual)
+                alone = (
+                    (ordinary > 0)
+                    & (values[1:-1] == 0)
+                    & (values[:-2] > ordinary)
+                    & (values[2:] > ordinary)
+                )
             found += [(curve, float(step)) for step in curve.steps[1:-1][alone]]
         if not found:
             return None

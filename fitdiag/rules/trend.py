@@ -191,16 +191,17 @@ class SecondDescent(Rule):
         smooth = val.smooth
         if len(val) < 8 or case.judgement.verdict in {Verdict.DIVERGED, Verdict.NO_LEARNING}:
             return None
-        peaks = np.flatnonzero((smooth[1:-1] > smooth[:-2]) & (smooth[1:-1] >= smooth[2:])) + 1
+        limit = self.hump_share * float(smooth[0] - smooth.min())
+        above = smooth - np.minimum.accumulate(smooth)
+        local = (smooth[1:-1] > smooth[:-2]) & (smooth[1:-1] >= smooth[2:])
+        peaks = np.flatnonzero(local & (above[1:-1] > limit)) + 1
         if not peaks.size:
             return None
         heights = prominences(smooth, peaks)
         best = int(np.argmax(heights))
         hump, height = int(peaks[best]), float(heights[best])
         first, second = float(smooth[:hump].min()), float(smooth[hump:].min())
-        limit = max(
-            self.hump_share * float(smooth[0] - smooth.min()), self.noise_z * float(val.error[hump])
-        )
+        limit = max(limit, self.noise_z * float(val.error[hump]))
         if height <= limit or second >= first - float(val.error[hump]):
             return None
         return self.found(
