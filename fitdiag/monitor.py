@@ -1,0 +1,154 @@
+"""The same verdict while the training still runs, at a bounded cost for each call.
+
+A monitor keeps a bounded number of points a curve: when there are too many, neighbours are merged
+in pairs, so that the whole run stays in view however long it gets. The engine is the one that
+judges a finished log; it sees a :class:`~fitdiag.run.Run` like any other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitdiag.diagnosis import Config, Diagnosis, diagnose
+from fitdiag.run import Curve, Run, Source, StepUnit
+
+if TYPE_CHECKING:
+    from fitdiag.findings import Judgement
+
+__all__ = ["Monitor"]
+
+#: points a curve that are kept at least once there are more; at most twice as many
+POINTS = 128
+#: share of new points, of all points so far, from which the run is judged anew
+NEWS = 0.01
+#: evaluations in a row that must agree before a less confident verdict replaces the last one
+AGREE = 3
+#: confidence from which a new verdict is shown at once
+SURE = 0.9
+
+
+class _Track:
+    """One curve's points, merged in pairs whenever there are too many."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps: list[float] = []
+        self.values: list[float] = []
+        self._size = 1
+        self._pending: list[float] = []
+
+    def add(self, step: float, value: float) -> None:
+        if self.steps and step <= self.steps[-1]:
+            return
+        self._pending.append(value)
+        if len(self._pending) < self._size and math.isfinite(value):
+            return
+        self.steps.append(step)
+        self.values.append(self._merge(self._pending))
+        self._pending = []
+        if len(self.steps) >= 2 * POINTS:
+            pairs = zip(self.values[::2], self.values[1::2], strict=True)
+            self.values = [self._merge(list(pair)) for pair in pairs]
+            self.steps = self.steps[1::2]
+            self._size *= 2
+
+    def _merge(self, values: list[float]) -> float:
+        """Return the mean, or the maximum of a maximum; what is not finite stays so."""
+        wrong = [value for value in values if not math.isfinite(value)]
+        if wrong:
+            return wrong[-1]
+        return max(values) if self.name.endswith("_max") else math.fsum(values) / len(values)
+
+    def curve(self) -> Curve:
+        return Curve(name=self.name, steps=np.array(self.steps), values=np.array(self.values))
+
+
+class Monitor:
+    """Judges a run while it grows.
+
+    Parameters
+    ----------
+    config : Config, optional
+        Other limits or rules than the defaults.
+
+    Examples
+    --------
+    >>> from fitdiag.monitor import Monitor
+    >>> monitor = Monitor()
+    >>> for epoch in range(1, 31):
+    ...     monitor.add(epoch, train_loss=2 * 0.9**epoch, val_loss=0.1 + 2 * 0.9**epoch)
+    >>> monitor.diagnosis().verdict.value
+    'ideal'
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self._config = config or Config()
+        self._tracks: dict[str, _Track] = {}
+        self._epochs = _Track("epoch")
+        self._count = 0
+        self._evaluations = 0
+        self._judged: tuple[int, int] = (-1, -1)
+        self._last: Diagnosis | None = None
+        self._shown: Judgement | None = None
+        self._dissent = 0
+
+    def add(self, step: float, *, epoch: float | None = None, **values: float) -> None:
+        """Take what was measured at a step; a step that is not later than the last is left out.
+
+        Parameters
+        ----------
+        step : float
+            Optimizer step.
+        epoch : float, optional
+            Epochs complete by then.
+        **values : float
+            By canonical curve name, for example ``train_loss=0.3``.
+        """
+        self._count += 1
+        if epoch is not None:
+            self._epochs.add(step, epoch)
+        for name, value in values.items():
+            self._tracks.setdefault(name, _Track(name)).add(float(step), float(value))
+        self._evaluations += "val_loss" in values
+
+    def run(self) -> Run:
+        """Return the points that are kept, as a run."""
+        return Run(
+            curves={name: track.curve() for name, track in self._tracks.items() if track.steps},
+            unit=StepUnit.STEP,
+            epochs=self._epochs.curve() if self._epochs.steps else None,
+            source=Source(format="live"),
+        )
+
+    def diagnosis(self) -> Diagnosis:
+        """Return the diagnosis of the run so far.
+
+        It is made anew after an evaluation, or when one more point in a hundred has come in;
+        between, the last one is returned. A verdict replaces another only if it is told with a
+        confidence of 0.9 or three evaluations in a row agree on it, so that it does not flicker.
+
+        Returns
+        -------
+        Diagnosis
+        """
+        count, evaluations = self._judged
+        news = self._count - count > NEWS * self._count or evaluations != self._evaluations
+        if self._last is None or news:
+            self._last = self._steadied(diagnose(self.run(), self._config), evaluations)
+            self._judged = (self._count, self._evaluations)
+        return self._last
+
+    def _steadied(self, fresh: Diagnosis, evaluations: int) -> Diagnosis:
+        shown, new = self._shown, fresh.judgement
+        if shown is None or shown.confidence is None or shown.verdict is new.verdict:
+            self._shown, self._dissent = new, 0
+            return fresh
+        self._dissent += max(1, self._evaluations - evaluations)
+        if (new.confidence or 0.0) >= SURE or self._dissent >= AGREE:
+            self._shown, self._dissent = new, 0
+            return fresh
+        return replace(fresh, judgement=shown)
