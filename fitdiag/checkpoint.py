@@ -7,14 +7,13 @@ region after it, where norm and loss fall together, generalises better (see docs
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fitdiag.findings import Alternative, Checkpoint, GradientPhases
-from fitdiag.signals import prominences
+from fitdiag.signals import LARGEST, prominences
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +31,8 @@ class PickConfig:
     ----------
     peak_factor : float
         Factor by which the smoothed norm must stand above the valleys on both its sides.
+    peak_errors : float
+        Standard errors by which it must do so.
     transient_share : float
         Share of the run within which the peak of the transient is looked for.
     settled_checks : int
@@ -42,21 +43,30 @@ class PickConfig:
         Share of its starting baseline that the training loss must be under to have settled.
     late_rise_factor : float
         Factor over its later minimum by which the smoothed norm must end to "rise late".
+    late_share : float
+        Share of its whole fall that the training loss must have made by then: a norm that rises
+        while learning is only starting does not rise late.
     own_share : float
         Share of a point's own deviation from the denoised curve that is taken for a better or
         worse model, the rest for the chance of its evaluation. On AlgoPerf's runs all of it is
         real, with a validation set of a few samples none; a half costs little on either.
+    early_errors : float
+        Standard errors by which an evaluation from before the norm settled must be better than
+        all that follow for the settling to limit nothing.
     tie_noise : float
         Share of the noise within which two points tie, and the earlier wins.
     """
 
     peak_factor: float = 1.25
+    peak_errors: float = 3.0
     transient_share: float = 0.5
     settled_checks: int = 3
     fluctuation: float = 0.03
     baseline_share: float = 0.95
     late_rise_factor: float = 1.5
+    late_share: float = 0.5
     own_share: float = 0.5
+    early_errors: float = 3.0
     tie_noise: float = 0.05
 
 
@@ -85,10 +95,10 @@ def find_phases(facts: Facts, config: PickConfig | None = None) -> GradientPhase
         return None
     norm = np.maximum(grad.smooth, np.finfo(float).tiny)
     limit = _peak_limit(facts, grad, config)
-    index = _prominent_peak(norm, grad.steps, limit, config.peak_factor)
+    index = _prominent_peak(norm, grad, limit, config)
     peak = None if index is None else float(grad.steps[index])
     settled = _settled(facts, grad, norm, index or 0, config)
-    rise = _late_rise(grad, norm, settled, config)
+    rise = _late_rise(facts, norm, settled, config)
     if peak is None:
         reason = "The gradient norm has no prominent peak in the transient; it constrains nothing."
     else:
@@ -116,16 +126,19 @@ def _peak_limit(facts: Facts, grad: Signal, config: PickConfig) -> float:
 
 
 def _prominent_peak(
-    norm: NDArray[np.float64], steps: NDArray[np.float64], limit: float, factor: float
+    norm: NDArray[np.float64], grad: Signal, limit: float, config: PickConfig
 ) -> int | None:
     """Return the index of the most prominent local maximum up to a step, or None."""
     inner = np.flatnonzero((norm[1:-1] > norm[:-2]) & (norm[1:-1] >= norm[2:])) + 1
-    inner = inner[steps[inner] < limit]
+    inner = inner[grad.steps[inner] < limit]
     if not inner.size:
         return None
-    heights = prominences(np.log(norm), inner)
-    best = int(np.argmax(heights))
-    return int(inner[best]) if heights[best] >= math.log(factor) else None
+    heights = prominences(norm, inner)
+    beyond = config.peak_errors * grad.error[inner]
+    valleys = np.maximum(norm[inner] - heights, np.finfo(float).tiny)
+    factors = np.where(heights > beyond, np.log(norm[inner]) - np.log(valleys), -1.0)
+    best = int(np.argmax(factors))
+    return int(inner[best]) if factors[best] >= np.log(config.peak_factor) else None
 
 
 def _settled(
@@ -152,13 +165,21 @@ def _under_baseline(train: Signal | None, step: float, config: PickConfig) -> bo
 
 
 def _late_rise(
-    grad: Signal, norm: NDArray[np.float64], settled: float | None, config: PickConfig
+    facts: Facts, norm: NDArray[np.float64], settled: float | None, config: PickConfig
 ) -> float | None:
-    if settled is None:
+    grad, train = facts.grad, facts.train
+    if settled is None or grad is None:
         return None
     later = np.flatnonzero(grad.steps >= settled)
     lowest = int(later[np.argmin(norm[later])])
-    return float(grad.steps[lowest]) if norm[-1] > config.late_rise_factor * norm[lowest] else None
+    step = float(grad.steps[lowest])
+    if norm[-1] <= config.late_rise_factor * norm[lowest]:
+        return None
+    if train is not None and len(train):
+        start, least = float(train.values[0]), float(train.smooth.min())
+        if start - train.at(step) < config.late_share * (start - least):
+            return None
+    return step
 
 
 def pick(
@@ -189,85 +210,126 @@ def pick(
     return _pick_blind(facts, facts.train, phases)
 
 
-def _from(signal: Signal, phases: GradientPhases | None) -> tuple[NDArray[np.intp], str]:
+@dataclass(frozen=True, kw_only=True)
+class _Field:
+    """All finite points of the curve that is chosen by, with their scores; the lowest is best."""
+
+    name: str
+    steps: NDArray[np.float64]
+    values: NDArray[np.float64]
+    score: NDArray[np.float64]
+    error: float
+
+    def after(self, step: float) -> NDArray[np.intp]:
+        return np.flatnonzero(self.steps >= step)
+
+
+def _field(facts: Facts, signal: Signal, own_share: float) -> _Field:
+    curve = facts.run.curves[signal.name]
+    finite = np.isfinite(curve.values)
+    steps = curve.steps[finite]
+    values = np.clip(curve.values[finite], -LARGEST, LARGEST)
+    smooth = np.interp(steps, signal.steps, signal.smooth)
+    return _Field(
+        name=signal.name,
+        steps=steps,
+        values=values,
+        score=smooth + own_share * (values - smooth),
+        error=float(np.median(signal.error)),
+    )
+
+
+def _candidates(
+    field: _Field, phases: GradientPhases | None, config: PickConfig
+) -> tuple[NDArray[np.intp], str]:
     """Return the candidates, and the sentence that says what limits them."""
-    everything = np.arange(len(signal))
+    everything = np.arange(field.steps.size)
     if phases is None:
         return everything, "No gradient norm was recorded, so every evaluation is a candidate."
     if phases.settled is None:
         return everything, "The gradient norm never settles, so every evaluation is a candidate."
-    after = everything[signal.steps >= phases.settled]
+    after = field.after(phases.settled)
     if not after.size:
         return everything, "No evaluation follows the settling of the gradient norm."
+    lost = float(field.score[after].min() - field.score.min())
+    if lost > config.early_errors * field.error:
+        return everything, (
+            "Validation was clearly better before the gradient norm settled; it limits nothing."
+        )
     where = "after its peak" if phases.peak is not None else "with no peak to wait for"
-    return after, f"The gradient norm has settled by step {phases.settled:.0f}, {where}."
+    return after, f"The gradient norm has settled by step {phases.settled:,.0f}, {where}."
 
 
 def _pick_by_validation(
     facts: Facts, val: Signal, phases: GradientPhases | None, config: PickConfig
 ) -> Checkpoint:
-    candidates, limits = _from(val, phases)
-    score = val.smooth + config.own_share * (val.values - val.smooth)
+    field = _field(facts, val, config.own_share)
+    candidates, limits = _candidates(field, phases, config)
     tie = config.tie_noise * float(np.median(val.noise))
-    close = score[candidates] <= score[candidates].min() + tie
+    close = field.score[candidates] <= field.score[candidates].min() + tie
     index = int(candidates[np.flatnonzero(close)[0]])
-    argmin = int(np.argmin(val.values))
-    spread = float(val.values[0] - val.values[argmin])
-    regret = float(val.values[index] - val.values[argmin]) / spread if spread > 0 else 0.0
+    lowest = float(field.values.min())
+    spread = float(field.values[0]) - lowest
+    regret = (float(field.values[index]) - lowest) / spread if spread > 0 else 0.0
     return Checkpoint(
-        step=float(val.steps[index]),
-        epoch=facts.run.epoch_at(float(val.steps[index])),
+        step=float(field.steps[index]),
+        epoch=facts.run.epoch_at(float(field.steps[index])),
         path=None,
         curve=val.name,
-        value=float(score[index]),
+        value=float(field.score[index]),
         reason=(
             f"{limits} Of the candidates this one has the lowest denoised validation loss, "
-            f"{score[index]:.4g}."
+            f"{field.score[index]:.4g}."
         ),
         regret=regret,
         blind=False,
-        alternatives=_alternatives(facts, val, phases),
+        alternatives=_alternatives(facts, field, phases),
     )
 
 
 def _pick_blind(facts: Facts, train: Signal, phases: GradientPhases | None) -> Checkpoint:
-    candidates, _ = _from(train, phases)
+    field = _field(facts, train, 0.0)
+    candidates = np.arange(field.steps.size)
+    if phases is not None and phases.settled is not None and field.after(phases.settled).size:
+        candidates = field.after(phases.settled)
     reason = "Chosen blind: there is no validation loss. "
     if phases is not None and phases.late_rise is not None:
-        before = candidates[train.steps[candidates] <= phases.late_rise]
+        before = candidates[field.steps[candidates] <= phases.late_rise]
         candidates = before if before.size else candidates
-        reason += f"Lowest training loss before the gradient norm rises at {phases.late_rise:.0f}."
+        reason += (
+            f"Lowest training loss before the gradient norm rises at step {phases.late_rise:,.0f}."
+        )
     else:
         reason += "Lowest denoised training loss; no late rise of the gradient norm stops it."
-    index = int(candidates[np.argmin(train.smooth[candidates])])
-    step = float(train.steps[index])
+    index = int(candidates[np.argmin(field.score[candidates])])
+    step = float(field.steps[index])
     return Checkpoint(
         step=step,
         epoch=facts.run.epoch_at(step),
         path=None,
         curve=train.name,
-        value=float(train.smooth[index]),
+        value=float(field.score[index]),
         reason=reason,
         regret=None,
         blind=True,
-        alternatives=_alternatives(facts, train, phases),
+        alternatives=_alternatives(facts, field, phases),
     )
 
 
 def _alternatives(
-    facts: Facts, signal: Signal, phases: GradientPhases | None
+    facts: Facts, field: _Field, phases: GradientPhases | None
 ) -> tuple[Alternative, ...]:
-    indices = {"argmin": int(np.argmin(signal.values)), "last": len(signal) - 1}
+    indices = {"argmin": int(np.argmin(field.values)), "last": field.steps.size - 1}
     if phases is not None and phases.settled is not None:
-        after = np.flatnonzero(signal.steps >= phases.settled)
+        after = field.after(phases.settled)
         if after.size:
             indices["first settled"] = int(after[0])
     return tuple(
         Alternative(
             rule=rule,
-            step=float(signal.steps[index]),
-            epoch=facts.run.epoch_at(float(signal.steps[index])),
-            value=float(signal.values[index]),
+            step=float(field.steps[index]),
+            epoch=facts.run.epoch_at(float(field.steps[index])),
+            value=float(field.values[index]),
         )
         for rule, index in indices.items()
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cached_property
 from importlib import import_module
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -120,14 +121,26 @@ class Diagnosis:
         return self.judgement.reason
 
     def advice(self, most: int = 3) -> tuple[str, ...]:
-        """Return what to do next: the first advice of each finding in turn, most severe first."""
-        picked: list[str] = []
-        depth = max((len(finding.advice) for finding in self.findings), default=0)
-        for rank in range(depth):
-            for finding in self.findings:
-                if rank < len(finding.advice) and finding.advice[rank] not in picked:
-                    picked.append(finding.advice[rank])
-        return tuple(picked[:most])
+        """Return what to do next, most useful first.
+
+        Parameters
+        ----------
+        most : int
+            How many pieces of advice at the most.
+
+        Returns
+        -------
+        tuple of str
+            The first advice of each error and warning in turn, then their second, and so on; what
+            is only worth knowing comes last.
+        """
+        urgent = [finding for finding in self.findings if finding.severity is not Severity.INFO]
+        calm = [finding for finding in self.findings if finding.severity is Severity.INFO]
+        picked: dict[str, None] = {}
+        for findings in (urgent, calm):
+            for rank in zip_longest(*(finding.advice for finding in findings)):
+                picked.update(dict.fromkeys(advice for advice in rank if advice))
+        return tuple(picked)[:most]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as plain data that strict JSON can hold: no NaN, no infinity.

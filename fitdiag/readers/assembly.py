@@ -192,7 +192,7 @@ def _make_curves(table: Table, plan: Plan, axis: Axis, notes: list[str]) -> dict
             values.setflags(write=False)
             label = table.header[pick.index]
             curves[name] = Curve(name=name, steps=steps, values=values, label=label or name)
-        else:
+        elif not table.native:  # the recorder names columns before it knows what comes
             notes.append(f'Column "{table.header[pick.index]}" holds no value.')
     if repeats and not axis.turns:
         notes.append(f"Several rows share one {axis.unit}: the last value of a curve was used.")

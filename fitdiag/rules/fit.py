@@ -186,6 +186,8 @@ class ValidationBelowTraining(Rule):
         train, val = case.facts.train, case.facts.val
         if val is None or train is None:
             return self.skip(_NO_VAL)
+        if case.judgement.verdict in {Verdict.NO_LEARNING, Verdict.DIVERGED}:
+            return None
         share = -case.judgement.feature("gap_share")
         below = float(train.smooth[-1] - val.smooth[-1]) if len(train) and len(val) else 0.0
         noise = float(np.median(np.append(train.noise, val.noise))) if len(val) else 0.0

@@ -250,7 +250,10 @@ class LateRise(Rule):
         "Often harmless: with batch normalisation and weight decay norms grow as weights shrink. "
         "Together with overfitting it marks the sharp region where the model memorises."
     )
-    how = "The smoothed norm ends above its later minimum by the pick's late_rise_factor."
+    how = (
+        "The smoothed norm ends above its later minimum by the pick's late_rise_factor, and the "
+        "training loss had made most of its fall by that minimum."
+    )
     advice = (
         "Prefer a checkpoint from before the rise, as the pick does when there is no validation.",
         "Lower the learning rate towards the end, or stop earlier.",

@@ -40,6 +40,9 @@ class Loss:
         Median of the raw values in the second half.
     early : float
         Share of the fall that happened in the beginning of the run.
+    half_epoch : float
+        What the loss fell in the half epoch before its first value, which is a mean over an epoch,
+        going by the fall from the first value to the second.
     """
 
     signal: Signal
@@ -51,6 +54,7 @@ class Loss:
     noise: float
     middle: float
     early: float
+    half_epoch: float
 
     @property
     def fall(self) -> float:
@@ -86,7 +90,7 @@ class Pair:
     kept_falling : float
         Fall of training loss since the minimum of validation loss.
     gap_share : float
-        Final gap over the fall of training loss.
+        Final gap over the fall of training loss, the half epoch before its first value included.
     """
 
     train: Loss
@@ -124,6 +128,7 @@ def summarise(signal: Signal, config: VerdictConfig) -> Loss:
         noise=float(np.median(signal.noise)),
         middle=float(np.median(signal.values[smooth.size // 2 :])),
         early=early / (start - least) if start > least else 0.0,
+        half_epoch=max(0.0, start - float(smooth[min(1, smooth.size - 1)])) / 2,
     )
 
 
@@ -141,7 +146,7 @@ def compare(train: Loss, val: Loss) -> Pair:
     begin = val.start + before
     val_fall = begin - val.lowest
     reference = (max(val_fall, 0.0) + max(train.fall, 0.0)) / 2
-    improvement = max(train.start, val.start) - train.end
+    improvement = max(train.start + train.half_epoch, val.start) - train.end
     return Pair(
         train=train,
         val=val,
