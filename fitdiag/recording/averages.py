@@ -1,0 +1,163 @@
+"""Means over many steps: weighted losses, norms with their peak, evaluations batch by batch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fitdiag.recording.events import Loss
+
+__all__ = ["Mean", "NormWindow", "Recipe", "average_evaluation", "combine"]
+
+
+class Recipe(NamedTuple):
+    """How the losses of one backward pass make up what is minimised."""
+
+    #: for each of them, in order: what it came from, and its share
+    parts: tuple[tuple[str, float], ...]
+    #: whether they come from several forward passes, as in a sum over the steps of a sequence
+    spread: bool = False
+
+
+class Mean:
+    """A mean weighted by batch size, or plain where any batch size is unknown."""
+
+    __slots__ = ("_known", "_plain", "_weight", "_weighted", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._plain = 0.0
+        self._weighted = 0.0
+        self._weight = 0.0
+        self._known = True
+
+    def add(self, value: float, weight: int | None) -> None:
+        """Take one more value."""
+        self.count += 1
+        self._plain += value
+        self._known = self._known and bool(weight)
+        if self._known and weight:
+            self._weighted += value * weight
+            self._weight += weight
+
+    @property
+    def value(self) -> float:
+        """The mean so far."""
+        return self._weighted / self._weight if self._known else self._plain / self.count
+
+
+class NormWindow:
+    """Gradient norms of the steps since they were last taken: their mean and their peak."""
+
+    __slots__ = ("_count", "_last", "_peak", "_total")
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._count = 0
+        self._total = 0.0
+        self._peak = -math.inf
+
+    def add(self, norm: float, *, joined: bool) -> None:
+        """Take the norm of one more step, or of another optimizer's part of the same step."""
+        if joined and self._last is not None:
+            norm = math.hypot(self._last, norm)
+        else:
+            self._settle()
+        self._last = norm
+
+    def _settle(self) -> None:
+        if self._last is None:
+            return
+        self._count += 1
+        self._total += self._last
+        if not (self._last <= self._peak or math.isnan(self._peak)):
+            self._peak = self._last
+        self._last = None
+
+    def take(self) -> dict[str, float]:
+        """Return the cells for a row, and begin anew."""
+        self._settle()
+        if not self._count:
+            return {}
+        cells = {"grad_norm": self._total / self._count, "grad_norm_max": self._peak}
+        self._clear()
+        return cells
+
+
+def read_value(loss: Loss) -> float:
+    """Return a loss as it is compared: a sum over a batch of known size as a mean over it."""
+    value = float(loss.value)
+    return value / loss.weight if loss.divide and loss.weight else value
+
+
+def combine(losses: Sequence[Loss]) -> tuple[float, int | None, Recipe]:
+    """Combine the losses of one backward pass into what was minimised, up to its scale.
+
+    Each loss counts by the gradient with which the backward pass reached it, relative to the
+    largest, so ``(a + 0.5 * b).backward()`` gives ``a + 0.5 * b`` and dividing the whole by
+    the number of accumulated batches, or multiplying it by a gradient scale, changes nothing.
+
+    Returns
+    -------
+    value : float
+        The combined loss.
+    weight : int or None
+        The largest batch size among them.
+    recipe : Recipe
+        Source and share of each.
+    """
+    if len(losses) == 1:
+        return read_value(losses[0]), losses[0].weight, Recipe(((losses[0].source, 1.0),))
+    seeds = [1.0 if loss.seed is None else float(loss.seed) for loss in losses]
+    largest = max(seeds, key=abs)
+    usable = math.isfinite(largest) and largest and all(loss.seed is not None for loss in losses)
+    shares = [seed / largest if usable else 1.0 for seed in seeds]
+    value = sum(share * read_value(loss) for share, loss in zip(shares, losses, strict=True))
+    weights = [loss.weight for loss in losses if loss.weight is not None]
+    parts = tuple((loss.source, share) for loss, share in zip(losses, shares, strict=True))
+    spread = len({loss.forward for loss in losses}) > 1
+    return value, max(weights, default=None), Recipe(parts, spread)
+
+
+def average_evaluation(losses: Sequence[Loss], recipe: Recipe | None) -> float:
+    """Average an evaluation over its batches, combining losses in the way that training does.
+
+    Parameters
+    ----------
+    losses : sequence of Loss
+        Those of one evaluation, in order; at least one.
+    recipe : Recipe or None
+        How the last training step combined its losses; None before the first one.
+    """
+    mean = Mean()
+    parts = recipe.parts if recipe else ()
+    wanted = {source for source, _ in parts} or {"criterion"}
+    kept = [loss for loss in losses if loss.source in wanted] or list(losses)
+    for batch in _group(kept, recipe):
+        shares = [share for _, share in parts] if len(parts) == len(batch) else [1.0] * len(batch)
+        value = sum(share * read_value(loss) for share, loss in zip(shares, batch, strict=True))
+        mean.add(value, batch[0].weight)
+    return mean.value
+
+
+def _group(losses: Sequence[Loss], recipe: Recipe | None) -> list[Sequence[Loss]]:
+    """Put together the losses that belong to one batch."""
+    alone: list[Sequence[Loss]] = [[loss] for loss in losses]
+    size = len(recipe.parts) if recipe else 0
+    batches: dict[int, list[Loss]] = {}
+    for loss in losses:
+        batches.setdefault(loss.forward, []).append(loss)
+    if size == 1 or (not size and len(batches) == 1):
+        return alone
+    if len(batches) > 1 and not (recipe and recipe.spread):
+        alike = all(len(batch) == size for batch in batches.values()) or not size
+        return list(batches.values()) if alike else alone
+    if len(losses) % size == 0:
+        return [losses[i : i + size] for i in range(0, len(losses), size)]
+    return alone

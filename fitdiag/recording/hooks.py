@@ -1,0 +1,206 @@
+"""The objects that torch calls: thin, and inert wherever a copy of them ends up."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from torch.optim import optimizer as torch_optimizer
+
+from fitdiag.recording.intake import holds, is_compiling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from fitdiag.recording.intake import Intake
+
+__all__ = ["Hooks", "WatchedLoss"]
+
+
+class _Hook:
+    """A callable that a deep copy or a pickle replaces by one that does nothing.
+
+    The replacement is a method of the standard library, so that a model saved while recorded
+    loads where fitdiag is not installed.
+    """
+
+    __slots__ = ("intake",)
+
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")
+
+
+class _CriterionEntry(_Hook):
+    __slots__ = ()
+
+    def __call__(self, _module: object, _args: object) -> None:
+        if not is_compiling():
+            self.intake.enter_criterion()
+
+
+class _CriterionExit(_Hook):
+    __slots__ = ()
+
+    def __call__(
+        self, module: object, args: Sequence[object], kwargs: Mapping[str, object], output: object
+    ) -> None:
+        if not is_compiling():
+            reduction = getattr(module, "reduction", None)
+            self.intake.leave_criterion(output, args, kwargs, reduction)
+
+
+class _ModelExit(_Hook):
+    __slots__ = ("holds_criterion",)
+
+    def __init__(self, intake: Intake, *, holds_criterion: bool) -> None:
+        super().__init__(intake)
+        self.holds_criterion = holds_criterion
+
+    def __call__(
+        self, _module: object, args: Sequence[object], kwargs: Mapping[str, object], output: object
+    ) -> None:
+        if not is_compiling():
+            self.intake.note_forward(output, args, kwargs, holds_criterion=self.holds_criterion)
+
+
+class _StepEntry(_Hook):
+    __slots__ = ("index",)
+
+    def __init__(self, intake: Intake, index: int) -> None:
+        super().__init__(intake)
+        self.index = index
+
+    def __call__(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        # torch hands over the arguments of step(), the optimizer itself among them
+        closure = kwargs.get("closure") is not None or any(callable(arg) for arg in args[1:])
+        self.intake.begin_step(self.index, optimizer, closure=closure)
+
+
+class _StepExit(_Hook):
+    __slots__ = ("index",)
+
+    def __init__(self, intake: Intake, index: int) -> None:
+        super().__init__(intake)
+        self.index = index
+
+    def __call__(self, optimizer: Optimizer, _args: object, _kwargs: object) -> None:
+        self.intake.end_step(self.index, optimizer)
+
+
+class WatchedLoss:
+    """A loss function whose calls are noted; it computes what the function computes.
+
+    Copies of it, deep or pickled, are the function alone.
+    """
+
+    def __init__(self, function: Callable[..., Any], intake: Intake) -> None:
+        self.__wrapped__ = function
+        self._intake = intake
+        keywords = function.keywords if isinstance(function, partial) else {}
+        self._reduction = keywords.get("reduction")
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 the function's own
+        """Call the function, and note what it returns."""
+        if is_compiling():
+            return self.__wrapped__(*args, **kwargs)
+        self._intake.enter_criterion()
+        output = None
+        try:
+            output = self.__wrapped__(*args, **kwargs)
+        finally:
+            reduction = kwargs.get("reduction", self._reduction)
+            self._intake.leave_criterion(output, args, kwargs, reduction)
+        return output
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, (self.__wrapped__,)
+
+    def __repr__(self) -> str:
+        return f"<{self.__wrapped__!r}, recorded by fitdiag>"
+
+
+class Hooks:
+    """Everything that hangs on the user's objects while a run is recorded.
+
+    Parameters
+    ----------
+    intake : Intake
+        Where the events go.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._handles: list[Any] = []
+
+    def attach_criterion(self, criterion: nn.Module) -> None:
+        """Note the calls of a criterion."""
+        entry, leave = _CriterionEntry(self._intake), _CriterionExit(self._intake)
+        self._handles += [
+            criterion.register_forward_pre_hook(entry),
+            criterion.register_forward_hook(leave, with_kwargs=True, always_call=True),
+        ]
+
+    def attach_model(self, model: nn.Module, criteria: Sequence[nn.Module]) -> None:
+        """Note the calls of a model."""
+        leave = _ModelExit(self._intake, holds_criterion=holds(model, criteria))
+        self._handles.append(model.register_forward_hook(leave, with_kwargs=True))
+
+    def attach_optimizer(self, optimizer: Optimizer, index: int) -> None:
+        """Note the steps of an optimizer."""
+        self._handles += [
+            optimizer.register_step_pre_hook(_StepEntry(self._intake, index)),
+            optimizer.register_step_post_hook(_StepExit(self._intake, index)),
+        ]
+
+    def attach_any_optimizer(self, models: Sequence[nn.Module]) -> None:
+        """Note the steps of every optimizer that holds a parameter of these models."""
+        finder = _OptimizerFinder(self._intake, models)
+        self._handles += [
+            torch_optimizer.register_optimizer_step_pre_hook(finder.enter),
+            torch_optimizer.register_optimizer_step_post_hook(finder.leave),
+        ]
+
+    def detach(self) -> None:
+        """Take everything away again."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+
+class _OptimizerFinder:
+    """Tells which of all the optimizers in the process are ours."""
+
+    def __init__(self, intake: Intake, models: Sequence[nn.Module]) -> None:
+        self._intake = intake
+        self._models = models
+        self._hooks: WeakKeyDictionary[Optimizer, tuple[_StepEntry, _StepExit] | None]
+        self._hooks = WeakKeyDictionary()
+
+    def _find(self, optimizer: Optimizer) -> tuple[_StepEntry, _StepExit] | None:
+        if optimizer not in self._hooks:
+            ours = {id(p) for model in self._models for p in model.parameters()}
+            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            index = sum(pair is not None for pair in self._hooks.values())
+            pair = (_StepEntry(self._intake, index), _StepExit(self._intake, index))
+            self._hooks[optimizer] = pair if ours & held else None
+        return self._hooks[optimizer]
+
+    def enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note that one of them is about to step."""
+        pair = self._find(optimizer)
+        if pair is not None:
+            pair[0](optimizer, args, kwargs)
+
+    def leave(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
+        """Note that one of them has stepped."""
+        pair = self._find(optimizer)
+        if pair is not None:
+            pair[1](optimizer, args, kwargs)
