@@ -1,7 +1,8 @@
 """Published one-line rules, written from their documentation, to stand beside fitdiag.
 
 Each takes a run and answers with one of fitdiag's verdict words. A rule that speaks of overfitting
-alone is completed by the plainest no-learning and divergence tests, so that it can compete at all.
+alone is completed by the plainest no-learning and divergence tests, so that it can compete at all;
+those that cannot be completed to a verdict stand apart, in ``PARTIAL`` and ``GRADIENT_PEERS``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["PEERS"]
+__all__ = ["GRADIENT_PEERS", "PARTIAL", "PEERS"]
 
 
 def _arrays(run: Run) -> tuple[Array, Array]:
@@ -91,20 +92,52 @@ def umlaut(run: Run) -> str:
     return "overfitting" if bad.any() else _gap_word(train, val)
 
 
-def correlation(run: Run) -> str:
+def spearman(run: Run) -> str:
     """Negative Spearman correlation of training and validation loss (arXiv:2401.10359)."""
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
 
+    return _correlated(run, rankdata)
+
+
+def pearson(run: Run) -> str:
+    """Negative Pearson correlation of training and validation loss (arXiv:2401.10359)."""
+    return _correlated(run, np.asarray)
+
+
+def _correlated(run: Run, scale: Callable[[Array], Array]) -> str:
     train, val = _arrays(run)
     plain = _plain(train, val)
     if plain:
         return plain
     n = min(train.size, val.size)
     both = np.isfinite(train[-n:]) & np.isfinite(val[-n:])
-    left, right = train[-n:][both], val[-n:][both]
-    if np.ptp(left) == 0 or np.ptp(right) == 0:
-        return _gap_word(train, val)
-    return "overfitting" if spearmanr(left, right).statistic < 0 else _gap_word(train, val)
+    left, right = scale(train[-n:][both]), scale(val[-n:][both])
+    together = float(np.mean((left - left.mean()) * (right - right.mean()))) if both.any() else 0.0
+    return "overfitting" if together < 0 else _gap_word(train, val)
+
+
+def loss_not_decreasing(run: Run) -> str:
+    """Amazon SageMaker Debugger, LossNotDecreasing: under 0.1 % in some 10 logged points."""
+    train, _ = _arrays(run)
+    train = train[np.isfinite(train)]
+    if train.size <= 10:
+        return "inconclusive"
+    fell = (train[:-10] - train[10:]) / np.maximum(np.abs(train[:-10]), 1e-12)
+    return "no_learning" if fell.min() < 0.001 else "healthy"
+
+
+def vanishing_gradient(run: Run) -> frozenset[str]:
+    """Amazon SageMaker Debugger, VanishingGradient: below 1e-7, here the global norm."""
+    norms = run.get("grad_norm")
+    found = norms is not None and (norms.values < 1e-7).any()
+    return frozenset({"vanishing"} if found else ())
+
+
+def exploding_tensor(run: Run) -> frozenset[str]:
+    """Amazon SageMaker Debugger, ExplodingTensor: a value that is not finite."""
+    norms = run.get("grad_norm")
+    found = norms is not None and not np.isfinite(norms.values).all()
+    return frozenset({"explosion"} if found else ())
 
 
 PEERS: dict[str, Callable[[Run], str]] = {
@@ -112,5 +145,16 @@ PEERS: dict[str, Callable[[Run], str]] = {
     "EarlyStopping, patience 10": early_stopping,
     "SageMaker Debugger's rules": sagemaker,
     "UMLAUT's single epoch": umlaut,
-    "Spearman correlation": correlation,
+    "Spearman correlation": spearman,
+    "Pearson correlation": pearson,
 }
+"""Rules that come to one of fitdiag's verdicts."""
+
+PARTIAL: dict[str, Callable[[Run], str]] = {"SageMaker LossNotDecreasing": loss_not_decreasing}
+"""Rules that speak of no learning alone; "healthy" stands for everything else."""
+
+GRADIENT_PEERS: dict[str, Callable[[Run], frozenset[str]]] = {
+    "SageMaker VanishingGradient": vanishing_gradient,
+    "SageMaker ExplodingTensor": exploding_tensor,
+}
+"""Rules that raise gradient alarms: "explosion" or "vanishing"."""

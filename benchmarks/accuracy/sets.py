@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from zoo.load import hidden_curves
 from zoo.load import runs as zoo_runs
 
 from fitdiag import Curve, Run
+from fitdiag.run import LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,11 +121,18 @@ def _curve(name: str, pairs: NDArray[np.float64]) -> Curve:
 
 
 def zoo(split: str) -> list[Labelled]:
-    """Return the project's own trainings with a known truth; ``split`` is "tune" or "test"."""
+    """Return the project's own trainings with a known truth; ``split`` is "tune" or "test".
+
+    The norms of the first and the last layer, which a log with single layers holds, are added.
+    """
     found = []
+    hidden = hidden_curves()
     for name, curves, truth in zoo_runs(split):
         made = {key: _curve(key, pairs) for key, pairs in curves.items()}
         epochs = made.pop("epoch", None)
+        for layer in ("first", "last"):
+            pairs = hidden[name][f"grad_norm_{layer}"]
+            made[LAYER + layer] = _curve(LAYER + layer, pairs)
         found.append(
             Labelled(
                 name=name,
