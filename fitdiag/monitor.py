@@ -8,15 +8,21 @@ judges a finished log; it sees a :class:`~fitdiag.run.Run` like any other.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fitdiag.diagnosis import Config, Diagnosis, diagnose
+from fitdiag.errors import ReadError
+from fitdiag.readers import read
 from fitdiag.run import Curve, Run, Source, StepUnit
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
     from fitdiag.findings import Judgement
 
 __all__ = ["Monitor"]
@@ -96,13 +102,46 @@ class Monitor:
         self._shown: Judgement | None = None
         self._dissent = 0
 
-    def add(self, step: float, *, epoch: float | None = None, **values: float) -> None:
+    @classmethod
+    def follow(cls, log: str | os.PathLike[str], config: Config | None = None) -> Monitor:
+        """Return a monitor that has taken what a log holds so far.
+
+        Parameters
+        ----------
+        log : path
+            A log that :func:`fitdiag.read` reads; one without rows yet is a beginning too.
+        config : Config, optional
+            Other limits or rules than the defaults.
+        """
+        monitor = cls(config)
+        try:
+            run = read(log)
+        except ReadError:
+            return monitor
+        cells: dict[float, dict[str, float]] = defaultdict(dict)
+        for curve in run.curves.values():
+            for step, value in zip(curve.steps, curve.values, strict=True):
+                cells[float(step)][curve.name] = float(value)
+        for step in sorted(cells):
+            monitor.add(step, cells[step], epoch=run.epoch_at(step))
+        return monitor
+
+    def add(
+        self,
+        step: float,
+        cells: Mapping[str, float] | None = None,
+        *,
+        epoch: float | None = None,
+        **values: float,
+    ) -> None:
         """Take what was measured at a step; a step that is not later than the last is left out.
 
         Parameters
         ----------
         step : float
             Optimizer step.
+        cells : mapping of str to float, optional
+            Values by canonical curve name; ``**values`` adds to them.
         epoch : float, optional
             Epochs complete by then.
         **values : float
@@ -111,9 +150,10 @@ class Monitor:
         self._count += 1
         if epoch is not None:
             self._epochs.add(step, epoch)
-        for name, value in values.items():
+        measured = {**(cells or {}), **values}
+        for name, value in measured.items():
             self._tracks.setdefault(name, _Track(name)).add(float(step), float(value))
-        self._evaluations += "val_loss" in values
+        self._evaluations += "val_loss" in measured
 
     def run(self) -> Run:
         """Return the points that are kept, as a run."""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
+import torch
 
+import fitdiag
 from fitdiag import Run, diagnose
 from fitdiag.monitor import POINTS, Monitor
+from fitdiag.recording import RecordingWarning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 N = 200
 FALL = np.exp(-0.05 * np.arange(N))
@@ -88,3 +96,45 @@ def test_steps_that_go_back_are_left_out() -> None:
     monitor.add(5, train_loss=9.0)
     monitor.add(3, train_loss=9.0)
     assert monitor.run().curves["train_loss"].values.tolist() == [1.0]
+
+
+def test_the_recorder_judges_while_training(tmp_path: Path) -> None:
+    """A loop can ask for the verdict so far; after the last epoch it is that of the log."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 4)
+    y = x @ torch.randn(4, 1)
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    loss_fn = torch.nn.MSELoss()
+    said = []
+    with fitdiag.record(model, optimizer, loss_fn, log=tmp_path / "logs.csv") as run:
+        for _ in run.epochs(40):
+            optimizer.zero_grad()
+            loss_fn(model(x[:48]), y[:48]).backward()
+            optimizer.step()
+            with torch.no_grad():
+                loss_fn(model(x[48:]), y[48:])
+            live = run.diagnosis()
+            assert live is not None
+            said.append(str(live.verdict))
+    final = run.diagnosis()
+    assert final is not None
+    assert said[0] == "inconclusive"
+    assert final.verdict == said[-1] == diagnose(tmp_path / "logs.csv").verdict == "ideal"
+
+
+def test_a_fault_while_judging_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the engine fails, the training goes on, and a warning says so once."""
+    model = torch.nn.Linear(1, 1)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("broken on purpose")
+
+    monkeypatch.setattr("fitdiag.monitor.diagnose", fail)
+    with fitdiag.record(model, log=tmp_path / "logs.csv") as run:
+        run.log(train_loss=1.0)
+        with pytest.warns(RecordingWarning, match="broken on purpose"):
+            assert run.diagnosis() is None
+        assert run.diagnosis() is None
