@@ -1,0 +1,249 @@
+"""The summary that fits one screen of a terminal, and with ``verbose`` everything."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+from fitdiag.report.destination import GENERATOR
+from fitdiag.report.figure import draw_up
+from fitdiag.report.sentences import (
+    describe_evidence,
+    describe_gradients,
+    describe_length,
+    describe_regret,
+    name_run,
+    say_advice,
+    say_confidence,
+    say_pick,
+    say_reason,
+)
+from fitdiag.report.sparkline import Blocks, draw_losses, draw_marks
+from fitdiag.report.words import (
+    SEVERITIES,
+    TEXT_LENGTH,
+    VERDICTS,
+    clean,
+    group_skips,
+    number,
+)
+
+if TYPE_CHECKING:
+    from fitdiag.diagnosis import Diagnosis
+    from fitdiag.findings import Finding
+    from fitdiag.run import Run
+
+__all__ = ["Terminal", "render_text"]
+
+#: lines of a summary at the most: a screen of 24 less a prompt and the names of written files
+LINES = 20
+#: columns of a summary: no narrower, no wider
+NARROWEST, WIDEST = 40, 100
+
+_INDENT = 13
+_TONES = {"good": "32", "fair": "36", "warn": "33", "bad": "31", "unknown": "35"}
+_ROLES = {"train": "36", "val": "33"}
+
+
+class Terminal:
+    """How lines are set: their width, their characters and their colours.
+
+    Parameters
+    ----------
+    width : int
+        Columns.
+    color : bool
+        Whether ANSI colours are set.
+    unicode : bool
+        Whether more than ASCII can be shown.
+    """
+
+    def __init__(self, *, width: int, color: bool, unicode: bool) -> None:
+        self.width = min(max(width, NARROWEST), WIDEST)
+        self.color = color
+        self.unicode = unicode
+
+    def paint(self, text: str, code: str) -> str:
+        """Return a text in a colour, or as it is."""
+        return f"\033[{code}m{text}\033[0m" if self.color and text else text
+
+    def wrap(self, text: str, first: str = "", rest: str | None = None) -> list[str]:
+        """Return a text in lines, the first of them after ``first``, the others after ``rest``."""
+        rest = " " * len(first) if rest is None else rest
+        wrapper = textwrap.TextWrapper(
+            width=self.width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        )
+        return wrapper.wrap(self.plain(text))
+
+    def plain(self, text: str) -> str:
+        """Return a text in ASCII where nothing else can be shown."""
+        if self.unicode:
+            return text
+        return text.replace("…", "...").encode("ascii", "backslashreplace").decode()
+
+    def field(self, name: str, *texts: str) -> list[str]:
+        """Return paragraphs with a bold name before the first of them."""
+        margin = " " * _INDENT
+        lines = [line for text in texts if text for line in self.wrap(text, margin)]
+        if not lines:
+            return []
+        head = self.paint(name.ljust(_INDENT - 2), "1")
+        return [f"  {head}{lines[0][_INDENT:]}", *lines[1:]]
+
+
+def render_text(
+    diagnosis: Diagnosis,
+    *,
+    verbose: bool = False,
+    color: bool = False,
+    width: int | None = None,
+    unicode: bool | None = None,
+) -> str:
+    """Return the summary of a diagnosis.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+        What is told.
+    verbose : bool
+        Tell all findings with their evidence, what passed, and the reader's notes.
+    color : bool
+        Set ANSI colours.
+    width : int, optional
+        Columns. Default: those of the terminal.
+    unicode : bool, optional
+        Whether more than ASCII may be used. Default: where standard output can show it.
+
+    Returns
+    -------
+    str
+        Lines, with a newline at the end.
+    """
+    terminal = Terminal(
+        width=shutil.get_terminal_size((80, 24)).columns if width is None else width,
+        color=color,
+        unicode=_shows_unicode() if unicode is None else unicode,
+    )
+    advice = [] if diagnosis.findings == () else say_advice(diagnosis)
+    lines = _summary(terminal, diagnosis, advice)
+    while len(lines) > LINES and len(advice) > 1 and not verbose:
+        advice = advice[:-1]
+        lines = _summary(terminal, diagnosis, advice)
+    if verbose:
+        lines += _details(terminal, diagnosis)
+    return terminal.plain("\n".join(lines)) + "\n"
+
+
+def _shows_unicode() -> bool:
+    try:
+        "▁█◆…✔".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _summary(terminal: Terminal, diagnosis: Diagnosis, advice: list[str]) -> list[str]:
+    sign = VERDICTS[diagnosis.verdict].sign
+    mark = sign.mark if terminal.unicode else sign.plain
+    title = terminal.paint(f"{mark} {sign.title}", f"1;{_TONES[sign.tone]}")
+    confidence = say_confidence(diagnosis)
+    length = describe_length(diagnosis)
+    room = terminal.width - len(GENERATOR) - len(length) - 4
+    head = f"{GENERATOR}  {clean(name_run(diagnosis), max(room, 12))}  {length}"
+    numbered = [f"{rank}. {text}" for rank, text in enumerate(advice, start=1)]
+    pick = [
+        say_pick(diagnosis) + (f". {describe_regret(diagnosis)}" if diagnosis.checkpoint else "")
+    ]
+    return [
+        terminal.paint(terminal.wrap(head)[0], "2"),
+        "",
+        f"  {title}" + (f", {confidence}" if confidence else ""),
+        *terminal.wrap(say_reason(diagnosis), "  "),
+        "",
+        *_chart(terminal, diagnosis),
+        *terminal.field("Keep", *pick),
+        *terminal.field("Gradients", describe_gradients(diagnosis)),
+        *_numbered(terminal, "Next", numbered),
+        *terminal.field("Not judged", _unjudged(diagnosis)),
+    ]
+
+
+def _numbered(terminal: Terminal, name: str, items: list[str]) -> list[str]:
+    margin = " " * _INDENT
+    lines = [line for item in items for line in terminal.wrap(item, margin, margin + "   ")]
+    if not lines:
+        return []
+    return [f"  {terminal.paint(name.ljust(_INDENT - 2), '1')}{lines[0][_INDENT:]}", *lines[1:]]
+
+
+def _unjudged(diagnosis: Diagnosis) -> str:
+    """Return what could not be judged: the two most common reasons, and how many there are more."""
+    groups = sorted(group_skips(diagnosis.skipped), key=lambda group: -len(group[1]))
+    said = [
+        f"{clean(reason, 120).rstrip('.')} ({', '.join(codes)})" for reason, codes in groups[:2]
+    ]
+    rest = len(groups) - len(said)
+    more = f"; {rest} more {'reason' if rest == 1 else 'reasons'} (-v)" if rest else ""
+    return "; ".join(said) + more
+
+
+def _chart(terminal: Terminal, diagnosis: Diagnosis) -> list[str]:
+    """Return the losses as lines of blocks with their last values, and the marks beneath."""
+    figure = draw_up(diagnosis)
+    blocks = Blocks(unicode=terminal.unicode)
+    width = terminal.width - _INDENT - 12
+    lines = draw_losses(figure, width, blocks)
+    if not lines:
+        return []
+    panel = next(panel for panel in figure.panels if panel.key == "loss")
+    ends = {series.role: number(series.at(figure.end)) for series in panel.series}
+    names = {"train": "Train", "val": "Validation"}
+    drawn = [
+        f"  {names[role].ljust(_INDENT - 2)}{terminal.paint(line, _ROLES[role])} {ends[role]}"
+        for role, line in lines
+    ]
+    marks = draw_marks(figure, width, blocks)
+    return [*drawn, *(" " * _INDENT + line for line in marks), ""]
+
+
+def _details(terminal: Terminal, diagnosis: Diagnosis) -> list[str]:
+    lines = ["", terminal.paint("Findings", "1")]
+    for finding in diagnosis.findings:
+        lines += _finding(terminal, finding, diagnosis.run)
+    if not diagnosis.findings:
+        lines.append("  none")
+    if diagnosis.passed:
+        lines += ["", terminal.paint("Passed", "1")]
+        lines += terminal.wrap(", ".join(clean(code) for code in diagnosis.passed), "  ")
+    if diagnosis.skipped:
+        lines += ["", terminal.paint("Could not be judged", "1")]
+        for reason, codes in group_skips(diagnosis.skipped):
+            lines += terminal.wrap(f"{', '.join(codes)}: {reason}", "  ", "    ")
+    if diagnosis.checkpoint is not None:
+        lines += ["", terminal.paint("Why this checkpoint", "1")]
+        lines += terminal.wrap(clean(diagnosis.checkpoint.reason, TEXT_LENGTH), "  ")
+    return lines + _notes(terminal, diagnosis)
+
+
+def _finding(terminal: Terminal, finding: Finding, run: Run) -> list[str]:
+    sign = SEVERITIES[finding.severity]
+    mark = sign.mark if terminal.unicode else sign.plain
+    head = f"{mark} {clean(finding.code)} {clean(finding.name)} ({sign.title.lower()})"
+    lines = ["  " + terminal.paint(head, _TONES[sign.tone])]
+    lines += terminal.wrap(clean(finding.message, TEXT_LENGTH), "    ")
+    for item in finding.evidence:
+        lines += terminal.wrap(describe_evidence(item, run), "    - ")
+    for advice in finding.advice:
+        lines += terminal.wrap(clean(advice, TEXT_LENGTH), "    > ")
+    return lines
+
+
+def _notes(terminal: Terminal, diagnosis: Diagnosis) -> list[str]:
+    if not diagnosis.run.source.notes:
+        return []
+    lines = ["", terminal.paint("Notes from reading the log", "1")]
+    for note in diagnosis.run.source.notes:
+        lines += terminal.wrap(clean(note, TEXT_LENGTH), "  - ")
+    return lines
