@@ -16,6 +16,8 @@ from fitdiag.findings import Alternative, Checkpoint, GradientPhases
 from fitdiag.signals import LARGEST, prominences
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from fitdiag.signals import Facts, Signal
@@ -102,7 +104,7 @@ def find_phases(facts: Facts, config: PickConfig | None = None) -> GradientPhase
     if peak is None:
         reason = "The gradient norm has no prominent peak in the transient; it constrains nothing."
     else:
-        reason = f"The gradient norm peaks at step {peak:.0f} ({norm[index]:.3g})."
+        reason = f"The gradient norm peaks at {facts.run.moment(peak)} ({norm[index]:.3g})."
     if settled is None:
         reason += (
             " The run never settles: the norm does not keep falling, or the loss hardly falls."
@@ -240,7 +242,10 @@ def _field(facts: Facts, signal: Signal, own_share: float) -> _Field:
 
 
 def _candidates(
-    field: _Field, phases: GradientPhases | None, config: PickConfig
+    field: _Field,
+    phases: GradientPhases | None,
+    config: PickConfig,
+    moment: Callable[[float], str],
 ) -> tuple[NDArray[np.intp], str]:
     """Return the candidates, and the sentence that says what limits them."""
     everything = np.arange(field.steps.size)
@@ -257,14 +262,14 @@ def _candidates(
             "Validation was clearly better before the gradient norm settled; it limits nothing."
         )
     where = "after its peak" if phases.peak is not None else "with no peak to wait for"
-    return after, f"The gradient norm has settled by step {phases.settled:,.0f}, {where}."
+    return after, f"The gradient norm has settled by {moment(phases.settled)}, {where}."
 
 
 def _pick_by_validation(
     facts: Facts, val: Signal, phases: GradientPhases | None, config: PickConfig
 ) -> Checkpoint:
     field = _field(facts, val, config.own_share)
-    candidates, limits = _candidates(field, phases, config)
+    candidates, limits = _candidates(field, phases, config, facts.run.moment)
     tie = config.tie_noise * float(np.median(val.noise))
     close = field.score[candidates] <= field.score[candidates].min() + tie
     index = int(candidates[np.flatnonzero(close)[0]])
@@ -296,9 +301,8 @@ def _pick_blind(facts: Facts, train: Signal, phases: GradientPhases | None) -> C
     if phases is not None and phases.late_rise is not None:
         before = candidates[field.steps[candidates] <= phases.late_rise]
         candidates = before if before.size else candidates
-        reason += (
-            f"Lowest training loss before the gradient norm rises at step {phases.late_rise:,.0f}."
-        )
+        turn = facts.run.moment(phases.late_rise)
+        reason += f"Lowest training loss before the gradient norm rises at {turn}."
     else:
         reason += "Lowest denoised training loss; no late rise of the gradient norm stops it."
     index = int(candidates[np.argmin(field.score[candidates])])

@@ -21,7 +21,6 @@ Curve names are the same words everywhere (log columns, Python, JSON, docs):
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ import numpy as np
 from fitdiag.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -184,7 +183,7 @@ class Run:
 
     Parameters
     ----------
-    curves : mapping of str to Curve, or iterable of Curve
+    curves : mapping of str to Curve
         Keyed by canonical name.
     unit : StepUnit, optional
         What the steps count. Default: optimizer steps.
@@ -200,10 +199,7 @@ class Run:
     source: Source = field(default_factory=Source)
 
     def __post_init__(self) -> None:
-        curves = self.curves
-        if not isinstance(curves, Mapping):
-            curves = {curve.name: curve for curve in curves}
-        object.__setattr__(self, "curves", MappingProxyType(dict(curves)))
+        object.__setattr__(self, "curves", MappingProxyType(dict(self.curves)))
 
     @classmethod
     def from_arrays(

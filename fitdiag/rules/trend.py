@@ -70,9 +70,10 @@ class Unfinished(Rule):
         whole = float(signal.smooth[0]) - end
         if gain <= self.noise_z * error or gain <= self.gain_share * whole:
             return None
+        which = "Validation" if signal is case.facts.val else "Training"
         return self.found(
-            f"The {signal.name.replace('_', ' ')} was still falling at the end: from {before:.4g} "
-            f"to {end:.4g} over the last {self.tail_share:.0%} of the run.",
+            f"{which} loss was still falling at the end: from {before:.4g} to {end:.4g} "
+            f"over the last {self.tail_share:.0%} of the run.",
             Evidence(
                 curve=signal.name,
                 start=begin,

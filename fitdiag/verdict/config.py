@@ -46,6 +46,12 @@ class VerdictConfig:
     faint_share : float
         Inconclusive: relative fall of both losses below which a start worse than a constant
         prediction explains it as well as learning does.
+    trust_base, trust_gap, trust_rise, trust_fall : float
+        Confidence that validation follows: intercept and weights of a logistic regression on how
+        far the gap lies from its limit, the rise from its, and the smaller relative fall from
+        ``faint_share``, as logarithms; fitted on the tune part of the zoo.
+    min_confidence : float
+        Inconclusive: confidence below which the verdict is more likely wrong than right.
     gap_share : float
         Controlled gap: final gap over the fall of the training loss.
     """
@@ -66,4 +72,9 @@ class VerdictConfig:
     rise_z: float = 2.0
     kept_share: float = 0.02
     faint_share: float = 0.09
+    trust_base: float = -2.0
+    trust_gap: float = 0.54
+    trust_rise: float = 0.58
+    trust_fall: float = 1.6
+    min_confidence: float = 0.5
     gap_share: float = 0.15

@@ -38,6 +38,7 @@ class Branch(enum.Enum):
     MEMORISED = enum.auto()
     TURNED = enum.auto()
     FAINT = enum.auto()
+    DOUBTFUL = enum.auto()
     FOLLOWS = enum.auto()
 
 
@@ -54,6 +55,7 @@ VERDICTS = {
     Branch.MEMORISED: Verdict.OVERFITTING,
     Branch.TURNED: Verdict.OVERFITTING,
     Branch.FAINT: Verdict.INCONCLUSIVE,
+    Branch.DOUBTFUL: Verdict.INCONCLUSIVE,
 }
 
 
@@ -113,6 +115,8 @@ def decide(facts: Facts, config: VerdictConfig) -> Decision:
     pair = compare(loss, summarise(val, config))
     classes = _constant_classes(pair, config)
     branch = Branch.CONSTANT if classes else _fit(pair, config)
+    if branch is Branch.FOLLOWS and _follow_confidence(pair, config) < config.min_confidence:
+        branch = Branch.DOUBTFUL
     return Decision(
         branch=branch,
         verdict=_fit_verdict(branch, pair, config),
@@ -200,25 +204,39 @@ def _fit_verdict(branch: Branch, pair: Pair, config: VerdictConfig) -> Verdict:
     return VERDICTS[branch]
 
 
-def _squash(margin: float) -> float:
-    """Turn a log-margin into a confidence between 0.5 and 0.99."""
-    return min(0.99, 1.0 / (1.0 + math.exp(-2.0 * max(margin, 0.0))))
+#: no verdict is told with more confidence: so many of the zoo's clearest runs are told right
+MOST = 0.99
+#: the same for verdicts that rest on a validation loss that never fell
+MOST_UNFALLEN = 0.96
+
+
+def _squash(margin: float, most: float = MOST) -> float:
+    """Turn a log-margin into a confidence of at least one half."""
+    return min(most, 1.0 / (1.0 + math.exp(-2.0 * max(margin, 0.0))))
 
 
 def _lost_confidence(train: Loss, config: VerdictConfig) -> float:
     share = train.rise / train.fall if train.fall > 0 else math.inf
-    return _squash(math.log(share / config.lost_share)) if share < math.inf else 0.97
+    return _squash(math.log(share / config.lost_share)) if share < math.inf else MOST
 
 
 def _fit_confidence(branch: Branch, pair: Pair, config: VerdictConfig) -> float | None:
-    if branch is Branch.FAINT:
+    if VERDICTS.get(branch) is Verdict.INCONCLUSIVE:
         return None
-    if branch is Branch.CONSTANT:
-        return 0.97
-    if branch is Branch.FLAT:
-        return 0.9
+    if branch in {Branch.CONSTANT, Branch.FLAT}:
+        return MOST_UNFALLEN
     if branch is Branch.MEMORISED:
-        return _squash(math.log(pair.train_fall_share / config.memorised_share))
+        return _squash(math.log(pair.train_fall_share / config.memorised_share), MOST_UNFALLEN)
     if branch is Branch.TURNED:
         return _squash(math.log(pair.rise_share / config.rise_share))
-    return _squash(abs(math.log(max(pair.gap_share, 1e-3) / config.gap_share)))
+    return _follow_confidence(pair, config)
+
+
+def _follow_confidence(pair: Pair, config: VerdictConfig) -> float:
+    gap = abs(math.log(max(pair.gap_share, 1e-3) / config.gap_share))
+    rise = math.log(config.rise_share / max(pair.rise_share, 1e-6))
+    fall = math.log(max(min(pair.train_fall_share, pair.val_fall_share), 1e-6) / config.faint_share)
+    score = config.trust_base + config.trust_gap * min(gap, 2.0)
+    score += config.trust_rise * min(max(rise, 0.0), 3.0)
+    score += config.trust_fall * min(max(fall, 0.0), 2.5)
+    return min(MOST, 1.0 / (1.0 + math.exp(-score)))

@@ -128,7 +128,7 @@ def _turned(facts: Facts, decision: Decision, pair: Pair) -> Told:
     del decision
     train, val = pair.train, pair.val
     onset = val.lowest_step
-    multiple = f", {min(pair.rise_z, 999):.0f} times its noise" if pair.rise_z < 1e6 else ""
+    multiple = f", {pair.rise_z:.0f} times its noise" if pair.rise_z < 100 else ""
     reason = (
         f"Validation loss turned at {facts.run.moment(onset)} and has risen from {val.lowest:.4g} "
         f"to {val.end:.4g} since{multiple}, while training loss fell from "
@@ -155,6 +155,17 @@ def _faint(facts: Facts, decision: Decision, pair: Pair) -> Told:
         f"Both losses fell by a little only, training from {train.start:.4g} to {train.end:.4g} "
         f"and validation from {val.start:.4g} to {val.end:.4g}: a start that was worse than a "
         "constant prediction explains that as well as learning does."
+    )
+    return reason, (), None
+
+
+def _doubtful(facts: Facts, decision: Decision, pair: Pair) -> Told:
+    del facts, decision
+    train, val = pair.train, pair.val
+    reason = (
+        f"Validation loss seems to follow training loss, but both fell so little (training from "
+        f"{train.start:.4g} to {train.end:.4g}, validation from {val.start:.4g} to {val.end:.4g}) "
+        "that gap, rise and fall all lie within what such a run leaves open."
     )
     return reason, (), None
 
@@ -188,5 +199,6 @@ _FIT: dict[Branch, Callable[[Facts, Decision, Pair], Told]] = {
     Branch.MEMORISED: _memorised,
     Branch.TURNED: _turned,
     Branch.FAINT: _faint,
+    Branch.DOUBTFUL: _doubtful,
     Branch.FOLLOWS: _follows,
 }

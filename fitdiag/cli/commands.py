@@ -1,0 +1,247 @@
+"""The commands. Each one imports what it needs when it runs, so that ``--help`` costs nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from fitdiag import __version__
+from fitdiag.cli.arguments import CommandGroup, parse_mappings, parse_words
+from fitdiag.cli.destinations import FORMATS, plan
+
+if TYPE_CHECKING:
+    from fitdiag.diagnosis import Diagnosis
+
+__all__ = ["DEFAULT_FAIL_ON", "cli"]
+
+#: what ``fitdiag check`` fails on unless it is told otherwise
+DEFAULT_FAIL_ON = ("error", "overfitting", "no_learning", "diverged")
+
+_log = click.argument("log", type=click.Path())
+_mapping = click.option(
+    "--map",
+    "columns",
+    multiple=True,
+    callback=parse_mappings,
+    metavar='NAME="COLUMN"',
+    help="Which column of the log is which curve, where fitdiag cannot tell: "
+    '--map train_loss="my column". May be given several times.',
+)
+_input_format = click.option(
+    "--input-format",
+    metavar="NAME",
+    help="Read the log with this reader instead of recognising it; `fitdiag formats` lists them.",
+)
+_config = click.option(
+    "--config",
+    type=click.Path(),
+    metavar="FILE",
+    help="Limits from this TOML file. Default: the nearest fitdiag.toml, or pyproject.toml with "
+    "[tool.fitdiag], here or in a folder above.",
+)
+
+
+@click.group(
+    cls=CommandGroup, invoke_without_command=True, context_settings={"max_content_width": 96}
+)
+@click.version_option(__version__, message="fitdiag %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Tell whether a training run is any good, what went wrong, and which checkpoint to keep.
+
+    fitdiag reads the log of a training run, whoever wrote it, and says what happened (no
+    learning, overfitting, ideal, controlled gap, diverged), whether the gradients were
+    healthy, and which checkpoint to keep.
+
+    For example:
+      fitdiag report logs.csv            print a summary, write logs.report.html and .png
+      fitdiag report logs.csv -o out/    the two files into a folder
+      fitdiag check logs.csv             for CI: exit code 1 when something is wrong
+      fitdiag explain overfitting        what a verdict or a finding means, and what to do
+
+    Record a log in your own PyTorch loop, which stays as it is:
+      with fitdiag.record(model, optimizer, loss_fn, log="logs.csv"):
+          ...
+
+    Exit codes: 0 fine, 1 found by `check`, 2 usage or an output that cannot be written,
+    3 a log that cannot be read or judged.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@cli.command()
+@_log
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="DEST",
+    help="A file (its suffix says what it holds), a folder (with a / at its end, or one that "
+    "exists), or - for standard output. May be given several times.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Give only this: on standard output, or where -o says.",
+)
+@_mapping
+@_input_format
+@_config
+@click.option("--force", is_flag=True, help="Overwrite files that fitdiag did not write.")
+@click.option("-v", "--verbose", is_flag=True, help="Say everything in the summary.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no summary and no names of files.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour in the summary; auto: on a terminal, unless NO_COLOR is set.",
+)
+def report(
+    *,
+    log: str,
+    outputs: tuple[str, ...],
+    form: str | None,
+    columns: dict[str, str],
+    input_format: str | None,
+    config: str | None,
+    force: bool,
+    verbose: bool,
+    quiet: bool,
+    color: str,
+) -> None:
+    """Diagnose the run in LOG: a summary here, and a report to keep.
+
+    Without options the summary goes to standard output, and NAME.report.html and
+    NAME.report.png are written into the current folder. With -o only what it names is written.
+    With --format only that one document is made: on standard output, or where -o says.
+
+    A file is written whole or not at all, and one that fitdiag did not write is never
+    overwritten without --force.
+
+    For example:
+      fitdiag report logs.csv
+      fitdiag report logs.csv -o out/ -o run.json
+      fitdiag report logs.csv --format md >> "$GITHUB_STEP_SUMMARY"
+      fitdiag report logs.csv --format json | jq .verdict
+      fitdiag report other.csv --map train_loss="my loss" --map val_loss="dev loss"
+    """
+    work = plan(log, outputs, form, terminal=sys.stdout.isatty())
+    diagnosis = _diagnose(log, columns, input_format, config)
+    printed = work.printed or ("text" if work.summary and not quiet else None)
+    if printed is not None:
+        _print(diagnosis, printed, verbose=verbose, color=_wants_color(color))
+    written: list[str] = []
+    try:
+        written.extend(str(path) for path in work.write(diagnosis, force=force))
+    finally:
+        if written and not quiet:
+            click.echo(f"Wrote {' and '.join(written)}.", err=True)
+
+
+@cli.command()
+@_log
+@click.option(
+    "--fail-on",
+    callback=parse_words,
+    default=",".join(DEFAULT_FAIL_ON),
+    show_default=True,
+    metavar="WORD,…",
+    help="Verdicts, codes or names of findings, and severities: error, warning (or worse), info "
+    "(any).",
+)
+@_mapping
+@_input_format
+@_config
+def check(
+    *,
+    log: str,
+    fail_on: tuple[str, ...],
+    columns: dict[str, str],
+    input_format: str | None,
+    config: str | None,
+) -> int:
+    """Judge the run in LOG by its exit code, for CI.
+
+    Prints the verdict and one line for each finding. Exits with 0 when nothing of --fail-on was
+    found, 1 when something was, 2 for a wrong argument, and 3 when the log cannot be read or
+    the run cannot be judged (an inconclusive verdict that --fail-on does not name).
+
+    For example:
+      fitdiag check logs.csv
+      fitdiag check logs.csv --fail-on overfitting,error
+      fitdiag check logs.csv --fail-on FIT002,gradient-explosion,inconclusive
+    """
+    from fitdiag.cli.checking import check_words, exit_code, lines
+
+    check_words(fail_on)
+    diagnosis = _diagnose(log, columns, input_format, config)
+    for line in lines(log, diagnosis, fail_on):
+        click.echo(line)
+    return exit_code(diagnosis, fail_on)
+
+
+@cli.command()
+@click.argument("word")
+def explain(word: str) -> None:
+    """Explain WORD: a finding's code or name, or a verdict.
+
+    For example:
+      fitdiag explain FIT002
+      fitdiag explain gradient-explosion
+      fitdiag explain controlled_gap
+    """
+    from fitdiag.cli.explanation import explain_word
+
+    click.echo(explain_word(word))
+
+
+@cli.command()
+def rules() -> None:
+    """List every rule: code, name, severity, and what it finds."""
+    from fitdiag.cli.explanation import rules_table
+
+    click.echo(rules_table())
+
+
+@cli.command()
+def formats() -> None:
+    """List the log formats that fitdiag reads."""
+    from fitdiag.cli.explanation import formats_table
+
+    click.echo(formats_table())
+
+
+def _diagnose(
+    log: str, columns: dict[str, str], input_format: str | None, config: str | None
+) -> Diagnosis:
+    from fitdiag.configuration import load_config
+    from fitdiag.diagnosis import diagnose
+    from fitdiag.readers import read
+
+    limits = load_config(config)
+    return diagnose(read(log, format=input_format, columns=columns), limits)
+
+
+def _wants_color(choice: str) -> bool:
+    if choice != "auto":
+        return choice == "always"
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+def _print(diagnosis: Diagnosis, form: str, *, verbose: bool, color: bool) -> None:
+    from fitdiag.report import render
+
+    document = render(diagnosis, form, verbose=verbose, color=color)
+    if isinstance(document, str):
+        document = document.rstrip("\n") + "\n"
+        # files and programs are given UTF-8 whatever the terminal's own encoding is
+        document = document if form == "text" else document.encode()
+    click.echo(document, nl=False, color=color)
