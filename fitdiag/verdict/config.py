@@ -43,6 +43,9 @@ class VerdictConfig:
         Overfitting: the same rise in standard errors.
     kept_share : float
         Overfitting: share of its fall that training loss made after validation turned.
+    clear_z : float
+        Overfitting: standard errors of the rise from which training need not have fallen on, as
+        long as it did not rise as well.
     faint_share : float
         Inconclusive: relative fall of both losses below which a start worse than a constant
         prediction explains it as well as learning does.
@@ -71,6 +74,7 @@ class VerdictConfig:
     rise_share: float = 0.053
     rise_z: float = 2.0
     kept_share: float = 0.02
+    clear_z: float = 5.0
     faint_share: float = 0.09
     trust_base: float = -2.0
     trust_gap: float = 0.54

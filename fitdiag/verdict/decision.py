@@ -181,7 +181,9 @@ def _fit(pair: Pair, config: VerdictConfig) -> Branch:
         if not (fell_train and memorised):
             return Branch.FLAT
     rising = pair.rise_z > config.rise_z and pair.rise_share > config.rise_share
-    if rising and pair.kept_falling > config.kept_share * pair.train_fall:
+    kept = pair.kept_falling > config.kept_share * pair.train_fall
+    clear = pair.rise_z > config.clear_z and pair.kept_falling > -config.noise_z * train.error
+    if rising and (kept or clear):
         return Branch.TURNED
     faint = max(pair.train_fall_share, pair.val_fall_share) < config.faint_share
     return Branch.FAINT if faint else Branch.FOLLOWS

@@ -10,6 +10,7 @@ import venv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peer_tools.tool import SILENT
 from peer_tools.written import write_logs
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def consult(adapter: ModuleType, runs: Sequence[Run], cache: Path) -> list[list[
             lines = _call([str(python), "-m", f"peer_tools.{_module(adapter)}", str(folder)])
             known.parent.mkdir(parents=True, exist_ok=True)
             known.write_text(lines, encoding="utf-8")
-    words: dict[str, list[str]] = {name: [] for name in names}
+    words: dict[str, list[str]] = {name: [SILENT] for name in names}
     for line in known.read_text(encoding="utf-8").splitlines():
         said = json.loads(line)
         words[said["run"]] = said["words"]

@@ -6,17 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from bench_accuracy import f1
 from peer_tools.tool import HEALTHY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sets import Labelled
 
-__all__ = ["FINE", "Judge", "accepted_share", "caught", "f1", "macro", "merged"]
+__all__ = ["FINE", "MERGED", "Judge", "accepted_share", "caught", "macro", "merged", "share"]
 
 FINE = ("ideal", "controlled_gap")
 """what a tool without a word for the gap means by an all-clear"""
+MERGED = ("no_learning", "overfitting", HEALTHY, "diverged")
+"""the classes that nearly every judge tells apart"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,23 +64,18 @@ def accepted_share(verdicts: Sequence[str], runs: Sequence[Labelled]) -> float:
     return float(np.mean(right))
 
 
-def f1(said: Sequence[str], truth: Sequence[str], word: str) -> float:
-    """F1 of one class; NaN where it neither occurs nor is said."""
-    hits = sum(a == word == b for a, b in zip(said, truth, strict=True))
-    total = list(said).count(word) + list(truth).count(word)
-    return 2 * hits / total if total else float("nan")
-
-
 def macro(said: Sequence[str], truth: Sequence[str], words: Sequence[str]) -> float:
     """Mean F1 over classes."""
     return float(np.nanmean([f1(said, truth, word) for word in words]))
 
 
+def share(flags: Sequence[bool]) -> str:
+    """Write how many of the flags are set, and the share; a dash where there are none."""
+    return f"{sum(flags)}/{len(flags)} {np.mean(flags):.3f}" if flags else "-"
+
+
 def caught(flags: Sequence[bool], truth: Sequence[bool]) -> tuple[str, str]:
     """Tell how many that should be flagged are, and how many that should not: two cells."""
-    return _rate(flags, truth, bool), _rate(flags, truth, lambda wanted: not wanted)
-
-
-def _rate(flags: Sequence[bool], truth: Sequence[bool], which: Callable[[bool], bool]) -> str:
-    chosen = [flag for flag, wanted in zip(flags, truth, strict=True) if which(wanted)]
-    return f"{sum(chosen)}/{len(chosen)} {np.mean(chosen):.3f}" if chosen else "-"
+    pairs = list(zip(flags, truth, strict=True))
+    right, wrong = ([flag for flag, wanted in pairs if wanted is side] for side in (True, False))
+    return share(right), share(wrong)

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["HEALTHY", "Tool", "answer", "logs"]
+__all__ = ["HEALTHY", "SILENT", "Tool", "answer", "logs"]
 
 HEALTHY = "healthy"
 """all clear, from a tool that does not tell `ideal` from `controlled_gap`: either is meant"""
+SILENT = "no answer"
+"""word put down for a log that the tool passed over, which is no all-clear"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,9 @@ class Tool:
         return frozenset(self.verdicts.values()) | {HEALTHY}
 
     def verdict(self, words: list[str]) -> str:
-        """Read the tool's words as one of fitdiag's verdicts; saying nothing is all clear."""
+        """Read the tool's words as one of fitdiag's verdicts; finding nothing is all clear."""
+        if SILENT in words:
+            return "inconclusive"
         said = [verdict for word, verdict in self.verdicts.items() if word in words]
         return said[0] if said else HEALTHY
 
