@@ -84,9 +84,13 @@ def show_calibration(runs: list[Labelled]) -> None:
 
 
 def show_gradients(runs: list[Labelled]) -> None:
-    alarms: dict[str, list[bool]] = {"explosion": [], "vanishing": [], "none": []}
-    wanted = {"explosion": {"GRD001", "GRD005"}, "vanishing": {"GRD002"}}
-    either = {"GRD001", "GRD002"}
+    alarms: dict[str, list[bool]] = {"explosion": [], "overflow": [], "vanishing": [], "none": []}
+    wanted = {
+        "explosion": {"GRD001", "GRD005"},
+        "overflow": {"GRD001", "GRD003"},
+        "vanishing": {"GRD002", "GRD006"},
+    }
+    either = {"GRD001", "GRD002", "GRD006"}
     for item in runs:
         if item.gradient in alarms:
             codes = {finding.code for finding in diagnose(item.run).findings}
@@ -158,7 +162,7 @@ def show_healthy(folder: Path) -> None:
 
 
 def _errors(result: Diagnosis) -> tuple[str, ...]:
-    alarms = {"GRD001", "GRD002", "GRD005"}
+    alarms = {"GRD001", "GRD002", "GRD005", "GRD006"}
     return tuple(finding.code for finding in result.findings if finding.code in alarms)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ALARMS = {
     "GRD001": "explosion",
     "GRD002": "vanishing",
+    "GRD006": "vanishing",
     "GRD003": "explosion",
     "GRD005": "explosion",
 }

@@ -14,6 +14,7 @@ from fitdiag.run import LAYER, Run
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fitdiag.findings import Judgement
     from fitdiag.signals import Signal
 
 __all__ = ["DeadLayers", "DepthVanishing"]
@@ -43,6 +44,7 @@ class DepthVanishing(Rule):
 
     ratio: float = 1e-3
     early_share: float = 0.3
+    progress_share: float = 0.15
 
     code = "GRD006"
     name = "depth-vanishing"
@@ -53,8 +55,9 @@ class DepthVanishing(Rule):
         "move, and the network above them has nothing to work with."
     )
     how = (
-        "The verdict is no_learning, and over the first early_share of the run the first layer's "
-        "norm is below ratio of the largest layer's. A run that learns all the same is no alarm."
+        "The verdict is no_learning, or validation loss fell by less than progress_share, and over "
+        "the first early_share of the run the first layer's norm is below ratio of the global "
+        "norm. A run that learns all the same is no alarm."
     )
     advice = (
         "Replace sigmoid and tanh in hidden layers by ReLU, GELU or similar.",
@@ -70,17 +73,18 @@ class DepthVanishing(Rule):
         layers = case.facts.layers
         if len(layers) < 2:
             return self.skip(_NO_LAYERS)
-        if case.judgement.verdict is not Verdict.NO_LEARNING:
+        if not self._stuck(case.judgement):
             return None
         sizes = {name: _median(signal, self.early_share) for name, signal in layers.items()}
         name, first = next(iter(sizes.items()))
-        largest = max(sizes.values())
+        whole = case.facts.grad
+        largest = max(*sizes.values(), 0.0 if whole is None else _median(whole, self.early_share))
         if largest <= 0 or first >= self.ratio * largest:
             return None
         signal = layers[name]
         return self.found(
             f"The gradient norm of the first layer, {name}, is {first:.2g}, "
-            f"{first / largest:.1e} of the largest layer's, and nothing was learned.",
+            f"{first / largest:.1e} of the whole network's, and nothing was learned.",
             Evidence(
                 curve=signal.name,
                 start=float(signal.steps[0]),
@@ -90,6 +94,11 @@ class DepthVanishing(Rule):
                 label="first layer",
             ),
         )
+
+    def _stuck(self, judgement: Judgement) -> bool:
+        if judgement.verdict in {Verdict.IDEAL, Verdict.CONTROLLED_GAP, Verdict.INCONCLUSIVE}:
+            return judgement.feature("val_fall_share") < self.progress_share
+        return judgement.verdict is Verdict.NO_LEARNING
 
     @staticmethod
     def firing() -> Run:

@@ -34,8 +34,8 @@ class CannotAskError(Exception):
 
 def _python(tool: Tool, cache: Path) -> Path:
     """Make the tool's environment where it is missing, and return its interpreter."""
-    home = cache / tool.name
-    python = home / "bin" / "python"
+    home: Path = cache / tool.name
+    python: Path = home / "bin" / "python"
     done = home / "installed.txt"
     wanted = "\n".join(tool.requirements)
     if done.exists() and done.read_text(encoding="utf-8") == wanted:
