@@ -128,10 +128,10 @@ def _turned(facts: Facts, decision: Decision, pair: Pair) -> Told:
     del decision
     train, val = pair.train, pair.val
     onset = val.lowest_step
-    multiple = f", {pair.rise_z:.0f} times its noise" if pair.rise_z < 100 else ""
+    multiple = f"{pair.rise_z:.0f} times" if pair.rise_z < 100 else "far beyond"
     reason = (
         f"Validation loss turned at {facts.run.moment(onset)} and has risen from {val.lowest:.4g} "
-        f"to {val.end:.4g} since{multiple}, while training loss fell from "
+        f"to {val.end:.4g} since, {multiple} its noise, while training loss fell from "
         f"{train.signal.at(onset):.4g} to {train.end:.4g}."
     )
     return reason, (_rise(val, onset),), onset
