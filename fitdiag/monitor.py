@@ -16,6 +16,7 @@ import numpy as np
 
 from fitdiag.diagnosis import Config, Diagnosis, diagnose
 from fitdiag.errors import ReadError
+from fitdiag.findings import Verdict
 from fitdiag.readers import read
 from fitdiag.run import Curve, Run, Source, StepUnit
 
@@ -31,10 +32,10 @@ __all__ = ["Monitor"]
 POINTS = 128
 #: share of new points, of all points so far, from which the run is judged anew
 NEWS = 0.01
-#: evaluations in a row that must agree before a less confident verdict replaces the last one
+#: evaluations in a row that must agree before another verdict replaces the last one ...
 AGREE = 3
-#: confidence from which a new verdict is shown at once
-SURE = 0.9
+#: ... or this share of all so far, if that is more
+AGREE_SHARE = 0.05
 
 
 class _Track:
@@ -168,8 +169,9 @@ class Monitor:
         """Return the diagnosis of the run so far.
 
         It is made anew after an evaluation, or when one more point in a hundred has come in;
-        between, the last one is returned. A verdict replaces another only if it is told with a
-        confidence of 0.9 or three evaluations in a row agree on it, so that it does not flicker.
+        between, the last one is returned. So that it does not flicker, a verdict replaces another
+        only when three evaluations in a row, or a twentieth of all so far, disagree with the old
+        one. That a training has diverged is told at once.
 
         Returns
         -------
@@ -188,7 +190,8 @@ class Monitor:
             self._shown, self._dissent = new, 0
             return fresh
         self._dissent += max(1, self._evaluations - evaluations)
-        if (new.confidence or 0.0) >= SURE or self._dissent >= AGREE:
+        enough = max(AGREE, AGREE_SHARE * self._evaluations)
+        if new.verdict is Verdict.DIVERGED or self._dissent >= enough:
             self._shown, self._dissent = new, 0
             return fresh
         return replace(fresh, judgement=shown)

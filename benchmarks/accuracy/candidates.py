@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from bench_accuracy import CLASSES, fitdiag_word
-from candidate_tools.classifiers import CLASSIFIERS, Rules, accepted_share, clear, predict
+from candidate_tools.classifiers import CLASSIFIERS, GRID, Rules, accepted, clear, predict
 from candidate_tools.criteria import NO_LEARNING, OURS, OURS_FLAT, OVERFITTING, Case, cases
-from candidate_tools.scoring import Outcome, fit_limit, flagged_by_fold, signed
+from candidate_tools.scoring import Outcome, fit_limit, flagged_by_fold, share_error, signed
 from peer_rules import rebound
 from peer_tools.tables import Table, figure
 from sets import overfitguard, zoo
@@ -38,11 +38,13 @@ if TYPE_CHECKING:
 
 REST = "rest"
 VIEWS = ("raw", "denoised")
-FIXED: dict[str, Callable[[Run], str]] = {
-    "one-line rule, limits as published": rebound,
-    "fitdiag's decision as it is": fitdiag_word,
+AS_IT_IS = "fitdiag's decision as it is"
+PUBLISHED = "one-line rule, limits as published"
+FIXED: dict[str, tuple[str, Callable[[Run], str]]] = {
+    PUBLISHED: ("raw", rebound),
+    AS_IT_IS: ("denoised", fitdiag_word),
 }
-"""whole verdicts that nothing is fitted for here"""
+"""whole verdicts that nothing is fitted for here, with the curves that they look at"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,12 +58,13 @@ class Question:
 
     @property
     def truth(self) -> NDArray[np.bool_]:
+        """Which runs are of the class."""
         return np.array([case.item.truth == self.word for case in self.cases])
 
     def scores(self, name: str, view: str) -> Array:
         """Return a criterion for every run."""
         found = [self.criteria[name](getattr(case, view)) for case in self.cases]
-        return np.nan_to_num(np.clip(np.array(found, dtype=float), -1e12, 1e12))
+        return np.asarray(np.nan_to_num(np.clip(found, -1e12, 1e12)), dtype=float)
 
     def outcome(self, flags: Sequence[bool]) -> Outcome:
         """Stand flags beside the truth."""
@@ -98,10 +101,14 @@ def one_sided(title: str, note: str, question: Question, source: Question | None
         if source:
             cells += [figure(question.moved(name, view, source).macro()) for view in VIEWS]
         rows.append([name, *cells])
-    fixed = [[name, *_cells(question.judged(judge), best)] for name, judge in FIXED.items()]
-    header = [f"{view} {part}" for view in VIEWS for part in ("F1", "macro-F1", "to fitdiag's")]
+    for name, (seen, judge) in FIXED.items():
+        cells = _cells(question.judged(judge), best)
+        empty = ["-"] * len(cells)
+        cells = [cell for view in VIEWS for cell in (cells if view == seen else empty)]
+        rows.append([name, *cells, *["-"] * (2 * bool(source))])
+    parts = ("F1", "macro-F1", "minus fitdiag's")
+    header = [f"{view} {part}" for view in VIEWS for part in parts]
     header = ["criterion", *header, *([f"{v}, zoo's limit" for v in VIEWS] if source else [])]
-    rows += [[name, *["-"] * 3, *cells, *["-"] * (2 * bool(source))] for name, *cells in fixed]
     wanted = int(question.truth.sum())
     problems = len({case.item.problem for case in question.cases})
     count = f"{len(question.cases)} runs of {problems} problems, {wanted} of them {question.word}."
@@ -123,13 +130,14 @@ def healthy_or(word: str, found: Sequence[Case], *, without: set[str]) -> list[C
     return kept
 
 
-def whole(found: Sequence[Case]) -> Table:
-    """Compare fitdiag's whole verdict with trained classifiers."""
+def whole(found: Sequence[Case]) -> list[Table]:
+    """Compare fitdiag's whole verdict with trained classifiers, and show its refitted limits."""
     items = zoo("tune")
     rules = Rules(items, CLASSES)
     own = list(rules.say(VerdictConfig()))
-    answers = {"fitdiag's decision as it is": own, "fitdiag, limits refitted": rules.by_fold()}
-    answers["one-line rule, limits as published"] = [rebound(item.run) for item in items]
+    refitted, limits = rules.by_fold()
+    answers = {AS_IT_IS: own, "fitdiag, limits refitted": refitted}
+    answers[PUBLISHED] = [rebound(item.run) for item in items]
     for name in CLASSIFIERS:
         said, careful = predict(name, found, CLASSES)
         for label, words in ((name, said), (f"{name}, or inconclusive", careful)):
@@ -138,17 +146,29 @@ def whole(found: Sequence[Case]) -> Table:
     rows = []
     for label, words in answers.items():
         outcome = clear(items, words, CLASSES)
+        right = accepted(items, words)
+        share = f"{np.mean(right):.3f} ± {share_error(right, [i.problem for i in items]):.3f}"
         macro = f"{outcome.macro():.3f} ± {outcome.error():.3f}"
         scores = [figure(outcome.f1(word)) for word in CLASSES]
-        accepted = figure(accepted_share(items, words))
-        rows.append([label, accepted, macro, signed(outcome.above(best)), *scores])
-    return Table(
+        rows.append([label, share, macro, signed(outcome.above(best)), *scores])
+    verdicts = Table(
         title="The whole verdict",
         note=f"{len(items)} runs, {len(best.truth)} of them with one truth (macro-F1 and F1 over "
         "those, accepted share over all). fitdiag's limits as they are were chosen on these runs; "
         "refitted ones and classifiers never saw the problem.",
-        header=["", "accepted", "macro-F1", "to fitdiag's", *CLASSES],
+        header=["", "accepted", "macro-F1", "minus fitdiag's", *CLASSES],
         rows=rows,
+    )
+    return [verdicts, _limits(limits)]
+
+
+def _limits(limits: Sequence[VerdictConfig]) -> Table:
+    configs = [VerdictConfig(), *limits]
+    return Table(
+        title="fitdiag's limits, refitted",
+        note="Searched one after the other over a coarse grid, from round numbers.",
+        header=["limit", "as it is", *(f"fold {k + 1}" for k in range(len(limits)))],
+        rows=[[name, *(f"{getattr(config, name):g}" for config in configs)] for name in GRID],
     )
 
 
@@ -175,7 +195,7 @@ def tables(corpus: Path | None) -> list[Table]:
         note = "Limits fitted here on other problems; in the last columns, on the zoo."
         made.append(one_sided("Overfitting on OverfitGuard's", note, labelled, turned))
     made.append(one_sided("No learning on the zoo", "Not diverged.", flat))
-    return [*made, whole(found)]
+    return [*made, *whole(found)]
 
 
 def main() -> None:

@@ -182,7 +182,7 @@ def _fit(pair: Pair, config: VerdictConfig) -> Branch:
             return Branch.FLAT
     rising = pair.rise_z > config.rise_z and pair.rise_share > config.rise_share
     kept = pair.kept_falling > config.kept_share * pair.train_fall
-    clear = pair.rise_z > config.clear_z and pair.kept_falling > -config.noise_z * train.error
+    clear = pair.rise_z > config.clear_z and pair.kept_falling >= -config.noise_z * train.error
     if rising and (kept or clear):
         return Branch.TURNED
     faint = max(pair.train_fall_share, pair.val_fall_share) < config.faint_share

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from candidate_tools.criteria import FEATURES, curves
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["CLASSIFIERS", "Rules", "accepted_share", "clear", "predict"]
+__all__ = ["CLASSIFIERS", "GRID", "Rules", "accepted", "clear", "predict"]
 
 UNSURE = 0.5
 """a classifier whose most likely class is less likely than this may say "inconclusive" """
@@ -41,7 +41,7 @@ INNER_FOLDS = 4
 SHARE = 0.05
 """shares are told apart on a logarithmic scale above this, and on a linear one below"""
 
-_GRID: dict[str, tuple[float, ...]] = {
+GRID: dict[str, tuple[float, ...]] = {
     "lost_share": (0.5, 0.25, 0.75),
     "fall_share": (0.05, 0.01, 0.025, 0.1),
     "plateau_fall_share": (0.1, 0.03, 0.06, 0.2),
@@ -91,9 +91,9 @@ def clear(items: Sequence[Labelled], said: Sequence[str], words: Sequence[str]) 
     )
 
 
-def accepted_share(items: Sequence[Labelled], said: Sequence[str]) -> float:
-    """Share of the answers that are acceptable."""
-    return float(np.mean([word in item.accepted for word, item in zip(said, items, strict=True)]))
+def accepted(items: Sequence[Labelled], said: Sequence[str]) -> list[bool]:
+    """Tell which answers are acceptable."""
+    return [word in item.accepted for word, item in zip(said, items, strict=True)]
 
 
 def _seen(case: Case, what: str) -> Array:
@@ -138,6 +138,11 @@ def predict(
     return said, careful
 
 
+def _with(config: VerdictConfig, name: str, value: float) -> VerdictConfig:
+    changed: dict[str, Any] = {name: value}
+    return replace(config, **changed)
+
+
 class Rules:
     """fitdiag's questions in their order, with limits to be chosen.
 
@@ -161,25 +166,28 @@ class Rules:
     def _quality(self, config: VerdictConfig, rows: Sequence[int]) -> float:
         said = self.say(config)
         items, words = [self.items[row] for row in rows], [said[row] for row in rows]
-        return clear(items, words, self.words).macro() + accepted_share(items, words)
+        return clear(items, words, self.words).macro() + float(np.mean(accepted(items, words)))
 
     def fit(self, rows: Sequence[int]) -> VerdictConfig:
         """Search the limits one after the other, from round numbers, on some of the runs."""
-        best = replace(VerdictConfig(), **{name: values[0] for name, values in _GRID.items()})
+        best = VerdictConfig()
+        for name, values in GRID.items():
+            best = _with(best, name, values[0])
         quality = self._quality(best, rows)
-        for name, values in [*_GRID.items()] * _PASSES:
+        for name, values in [*GRID.items()] * _PASSES:
             for value in values:
-                other = replace(best, **{name: value})
+                other = _with(best, name, value)
                 found = self._quality(other, rows)
                 if found > quality:
                     best, quality = other, found
         return best
 
-    def by_fold(self) -> list[str]:
-        """Return the verdicts with limits searched on other problems."""
-        said = [""] * len(self.items)
+    def by_fold(self) -> tuple[list[str], list[VerdictConfig]]:
+        """Return the verdicts with limits searched on other problems, and those limits."""
+        said, limits = [""] * len(self.items), []
         for fitted, scored in folds([item.problem for item in self.items]):
-            words = self.say(self.fit(fitted.tolist()))
+            limits.append(self.fit(fitted.tolist()))
+            words = self.say(limits[-1])
             for row in scored:
                 said[row] = words[row]
-        return said
+        return said, limits

@@ -145,8 +145,12 @@ def _mean_fall(pair: Pair) -> float:
     return (max(pair.val_fall, 0.0) + max(pair.train_fall, 0.0)) / 2
 
 
-def _beyond_noise(pair: Pair) -> float:
-    return pair.rise_share if pair.rise_z > CONFIG.rise_z else 0.0
+def _rise(pair: Pair, level: float) -> float:
+    return _over(pair.val.rise, max(level, 0.0))
+
+
+def _sure_rise(pair: Pair, level: float) -> float:
+    return _rise(pair, level) if pair.rise_z > CONFIG.rise_z else 0.0
 
 
 OURS = "fitdiag: rise / mean fall, z-limit"
@@ -166,12 +170,15 @@ OVERFITTING: dict[str, Callable[[Pair], float]] = {
     "Spearman, train and validation": lambda pair: _opposed(*map(rankdata, _together(pair))),
     "Pearson, train and validation": lambda pair: _opposed(*_together(pair)),
     "one-line rebound": _rebound,
-    "rise / own fall": lambda pair: _over(pair.val.rise, max(pair.val.fall, 0.0)),
-    "rise / minimum": lambda pair: _over(pair.val.rise, pair.val.lowest),
-    "rise / train fall": lambda pair: _over(pair.val.rise, max(pair.train.fall, 0.0)),
     "rise in standard errors": lambda pair: pair.rise_z,
-    "rise / mean fall": lambda pair: pair.rise_share,
-    OURS: _beyond_noise,
+    "rise / minimum": lambda pair: _rise(pair, abs(pair.val.lowest)),
+    "rise / minimum, z-limit": lambda pair: _sure_rise(pair, abs(pair.val.lowest)),
+    "rise / own fall": lambda pair: _rise(pair, pair.val.fall),
+    "rise / own fall, z-limit": lambda pair: _sure_rise(pair, pair.val.fall),
+    "rise / train fall": lambda pair: _rise(pair, pair.train.fall),
+    "rise / train fall, z-limit": lambda pair: _sure_rise(pair, pair.train.fall),
+    "rise / mean fall": lambda pair: _rise(pair, _mean_fall(pair)),
+    OURS: lambda pair: _sure_rise(pair, _mean_fall(pair)),
 }
 """Overfitting: the larger, the more of it."""
 
@@ -186,7 +193,7 @@ def _sure_fall_share(loss: Loss) -> float:
 
 
 def _told_apart(pair: Pair) -> float:
-    """Validation's fall from where the run began; training's counts less, by fitdiag's limits."""
+    """Return validation's fall since the run began, or training's, which by the limits counts less."""
     beyond = max(CONFIG.noise_z * pair.val.error, CONFIG.fall_noise * pair.val.noise)
     val = pair.val_fall_share if pair.val_fall > beyond else 0.0
     return max(val, _sure_fall_share(pair.train) * CONFIG.fall_share / CONFIG.memorised_share)
@@ -229,7 +236,7 @@ FEATURES: dict[str, Callable[[Pair], float]] = {
     "train_fall_share": lambda pair: pair.train_fall_share,
     "val_fall_share": lambda pair: pair.val_fall_share,
     "gap_share": lambda pair: pair.gap_share,
-    "rise_share": lambda pair: pair.rise_share,
+    "rise_share": OVERFITTING["rise / mean fall"],
     "rise_z": lambda pair: pair.rise_z,
     "kept_falling": lambda pair: _over(pair.kept_falling, max(pair.train_fall, 0.0)),
     "val_over_train_fall": lambda pair: _over(pair.val_fall, max(pair.train_fall, 0.0)),
@@ -240,8 +247,8 @@ FEATURES: dict[str, Callable[[Pair], float]] = {
     "train_early": lambda pair: pair.train.early,
     "val_early": lambda pair: pair.val.early,
     "far_from_constant": _far_from_constant,
-    "spearman": lambda pair: OVERFITTING["Spearman, train and validation"](pair),
-    "mann_kendall": lambda pair: OVERFITTING["Mann-Kendall Z after minimum"](pair),
+    "spearman": OVERFITTING["Spearman, train and validation"],
+    "mann_kendall": OVERFITTING["Mann-Kendall Z after minimum"],
 }
 """Scale-free features for trained classifiers."""
 

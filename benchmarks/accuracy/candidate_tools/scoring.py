@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-__all__ = ["Outcome", "fit_limit", "flagged_by_fold", "folds", "signed"]
+__all__ = ["Outcome", "fit_limit", "flagged_by_fold", "folds", "share_error", "signed"]
 
 FOLDS = 5
 RESAMPLES = 1000
@@ -91,34 +91,46 @@ class Outcome:
 
     def macro(self) -> float:
         """Mean F1 over the classes."""
-        return float(np.nanmean([self.f1(word) for word in self.words]))
+        scores = [self.f1(word) for word in self.words]
+        return float(np.nanmean(scores))
 
     def resampled(self) -> Array:
-        """Return the macro-F1 on each resample of the problems; an absent class does not count."""
+        """Return the macro-F1 on each resample of the problems; NaN where one has no run of a class."""
         names = sorted(set(self.problems))
         owner = np.array([names.index(problem) for problem in self.problems])
         said, truth = np.array(self.said), np.array(self.truth)
         weights = _weights(len(names))
         found = []
         for word in self.words:
-            hits = np.bincount(owner, (said == word) & (truth == word), len(names))
-            total = np.bincount(owner, 1.0 * (said == word) + (truth == word), len(names))
-            hit, all_ = weights @ hits, weights @ total
-            found.append(np.divide(2 * hit, all_, out=np.full(hit.size, np.nan), where=all_ > 0))
-        return np.asarray(np.nanmean(found, axis=0))
+            hits, claimed, wanted = (
+                weights @ np.bincount(owner, flags, len(names))
+                for flags in ((said == word) & (truth == word), said == word, truth == word)
+            )
+            score = 2 * hits / np.maximum(claimed + wanted, 1)
+            found.append(np.where(wanted > 0, score, np.nan))
+        return np.asarray(np.mean(found, axis=0))
 
     def error(self) -> float:
-        """Standard error of the macro-F1."""
-        return float(self.resampled().std())
+        """Return the standard error of the macro-F1."""
+        return float(np.nanstd(self.resampled()))
 
     def above(self, other: Outcome) -> tuple[float, float]:
         """Return how much higher the macro-F1 is than another's, and the error of that."""
         difference = self.resampled() - other.resampled()
-        return self.macro() - other.macro(), float(difference.std())
+        return self.macro() - other.macro(), float(np.nanstd(difference))
+
+
+def share_error(right: Sequence[bool], problems: Sequence[str]) -> float:
+    """Return the standard error of a share of runs, over the same resamples of the problems."""
+    names = sorted(set(problems))
+    owner = np.array([names.index(problem) for problem in problems])
+    weights = _weights(len(names))
+    count = weights @ np.bincount(owner, minlength=len(names))
+    return float(np.std(weights @ np.bincount(owner, np.asarray(right, float)) / count))
 
 
 def signed(difference: tuple[float, float]) -> str:
     """Write a difference and its error; one within its error is marked as a tie."""
-    value, error = difference
+    value, error = round(difference[0], 3) + 0.0, difference[1]
     tie = " =" if abs(value) <= error else ""
     return f"{value:+.3f} ± {error:.3f}{tie}"
