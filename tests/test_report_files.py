@@ -94,6 +94,13 @@ def test_a_missing_folder_is_named(diagnosis: Diagnosis, tmp_path: Path) -> None
         write_report(diagnosis, tmp_path / "nowhere" / "report.md")
 
 
+def test_a_file_is_no_folder(diagnosis: Diagnosis, tmp_path: Path) -> None:
+    """A report below a file is refused, and the file that stands in the way is named."""
+    (tmp_path / "log").write_text("x", encoding="utf-8")
+    with pytest.raises(WriteError, match="log is a file, not a folder"):
+        write_report(diagnosis, tmp_path / "log" / "report.md")
+
+
 def test_a_folder_is_no_file(diagnosis: Diagnosis, tmp_path: Path) -> None:
     """A folder with a report's name is refused, not filled."""
     (tmp_path / "report.md").mkdir()

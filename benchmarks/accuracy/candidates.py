@@ -3,9 +3,10 @@
     python benchmarks/accuracy/candidates.py [--corpus FOLDER] [--markdown FILE]
 
 Every limit and every classifier is fitted by five-fold cross-validation over problems: it never
-sees the problems that it is scored on. "±" is a standard error over resampled problems; "=" marks a
-difference from fitdiag's own criterion within one. With ``--corpus``, overfitting is also scored on
-OverfitGuard's simulated runs.
+sees the problems that it is scored on. "±" is a standard error over resampled problems; "=" marks
+a difference from fitdiag's own criterion within one. The z-limit of the criteria that have one, and
+the order of fitdiag's questions, were chosen on the whole tune part. With ``--corpus``, overfitting
+is also scored on OverfitGuard's simulated runs.
 """
 
 from __future__ import annotations
@@ -120,6 +121,12 @@ def _cells(outcome: Outcome, best: Outcome) -> list[str]:
     return [figure(outcome.f1(outcome.words[0])), macro, signed(outcome.above(best))]
 
 
+def owners(question: Question) -> int:
+    """Count the problems that have runs of the class."""
+    pairs = zip(question.cases, question.truth, strict=True)
+    return len({case.item.problem for case, wanted in pairs if wanted})
+
+
 def healthy_or(word: str, found: Sequence[Case], *, without: set[str]) -> list[Case]:
     """Keep the runs that clearly are ``word``, and those that clearly are none of ``without``."""
     kept = []
@@ -193,6 +200,7 @@ def tables(corpus: Path | None) -> list[Table]:
             word="overfitting", cases=cases(overfitguard(corpus)), criteria=OVERFITTING, ours=OURS
         )
         note = "Limits fitted here on other problems; in the last columns, on the zoo."
+        note += f" Only {owners(labelled)} problems have overfit runs: the errors are rough."
         made.append(one_sided("Overfitting on OverfitGuard's", note, labelled, turned))
     made.append(one_sided("No learning on the zoo", "Not diverged.", flat))
     return [*made, *whole(found)]

@@ -97,6 +97,11 @@ def check_text(path: Path, head: bytes) -> None:
         if head.startswith(signature):
             raise FormatError(f"{path} is {what}.")
     sample = head[:65536]
+    if not sample.strip(b"\0"):
+        raise FormatError(
+            f"{path} holds nothing but zero bytes: its writer or the disk failed, and nothing is "
+            "left to read."
+        )
     if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
         return
     zeros = sample.count(0)

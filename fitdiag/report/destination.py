@@ -131,6 +131,8 @@ def write(
 
 def _check(given: Path, target: Path, form: str, *, force: bool) -> None:
     folder = target.parent
+    if folder.exists() and not folder.is_dir():
+        raise WriteError(f"cannot write {given}: {folder} is a file, not a folder")
     if not folder.is_dir():
         raise WriteError(f"cannot write {given}: there is no folder {folder}; make it first")
     try:

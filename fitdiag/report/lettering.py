@@ -42,7 +42,7 @@ def label_marks(axes: Axes, figure: Figure) -> None:
             mark.label,
             (mark.x, 1.0),
             xycoords=axes.get_xaxis_transform(),
-            xytext=(0, 3 + 11 * level),
+            xytext=(-3 if side == "right" else 3, 3 + 11 * level),
             textcoords="offset points",
             ha=side,
             va="bottom",

@@ -98,9 +98,9 @@ def accepted(items: Sequence[Labelled], said: Sequence[str]) -> list[bool]:
 
 def _seen(case: Case, what: str) -> Array:
     if what == "curves":
-        return curves(case.denoised)
+        return np.asarray(curves(case.denoised))
     numbers = np.array([feature(case.denoised) for feature in FEATURES.values()])
-    return np.arcsinh(np.nan_to_num(np.clip(numbers, -1e6, 1e6)) / SHARE)
+    return np.asarray(np.arcsinh(np.nan_to_num(np.clip(numbers, -1e6, 1e6)) / SHARE))
 
 
 def predict(
@@ -166,7 +166,8 @@ class Rules:
     def _quality(self, config: VerdictConfig, rows: Sequence[int]) -> float:
         said = self.say(config)
         items, words = [self.items[row] for row in rows], [said[row] for row in rows]
-        return clear(items, words, self.words).macro() + float(np.mean(accepted(items, words)))
+        score: float = clear(items, words, self.words).macro()
+        return score + float(np.mean(accepted(items, words)))
 
     def fit(self, rows: Sequence[int]) -> VerdictConfig:
         """Search the limits one after the other, from round numbers, on some of the runs."""

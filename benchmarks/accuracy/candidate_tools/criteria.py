@@ -193,7 +193,7 @@ def _sure_fall_share(loss: Loss) -> float:
 
 
 def _told_apart(pair: Pair) -> float:
-    """Return validation's fall since the run began, or training's, which by the limits counts less."""
+    """Return validation's fall from where the run began, or training's, which counts less."""
     beyond = max(CONFIG.noise_z * pair.val.error, CONFIG.fall_noise * pair.val.noise)
     val = pair.val_fall_share if pair.val_fall > beyond else 0.0
     return max(val, _sure_fall_share(pair.train) * CONFIG.fall_share / CONFIG.memorised_share)

@@ -86,8 +86,9 @@ class Outcome:
     words: Sequence[str]
 
     def f1(self, word: str) -> float:
-        """F1 of one class."""
-        return f1(self.said, self.truth, word)
+        """Return the F1 of one class."""
+        score: float = f1(self.said, self.truth, word)
+        return score
 
     def macro(self) -> float:
         """Mean F1 over the classes."""
@@ -95,7 +96,7 @@ class Outcome:
         return float(np.nanmean(scores))
 
     def resampled(self) -> Array:
-        """Return the macro-F1 on each resample of the problems; NaN where one has no run of a class."""
+        """Return the macro-F1 on each resample of the problems; NaN where a class has no run."""
         names = sorted(set(self.problems))
         owner = np.array([names.index(problem) for problem in self.problems])
         said, truth = np.array(self.said), np.array(self.truth)
