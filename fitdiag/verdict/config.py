@@ -48,7 +48,9 @@ class VerdictConfig:
         long as it did not rise as well.
     faint_share : float
         Inconclusive: relative fall of both losses below which a start worse than a constant
-        prediction explains it as well as learning does.
+        prediction explains it as well as learning does ...
+    faint_points : int
+        ... in a run of fewer evaluations than this; over more of them such a start would be over.
     trust_base, trust_gap, trust_rise, trust_fall : float
         Confidence that validation follows: intercept and weights of a logistic regression on how
         far the gap lies from its limit, the rise from its, and the smaller relative fall from
@@ -76,6 +78,7 @@ class VerdictConfig:
     kept_share: float = 0.02
     clear_z: float = 5.0
     faint_share: float = 0.09
+    faint_points: int = 30
     trust_base: float = -2.0
     trust_gap: float = 0.54
     trust_rise: float = 0.58

@@ -186,7 +186,8 @@ def _fit(pair: Pair, config: VerdictConfig) -> Branch:
     if rising and (kept or clear):
         return Branch.TURNED
     faint = max(pair.train_fall_share, pair.val_fall_share) < config.faint_share
-    return Branch.FAINT if faint else Branch.FOLLOWS
+    short = len(val.signal) < config.faint_points
+    return Branch.FAINT if faint and short else Branch.FOLLOWS
 
 
 def _fell(pair: Pair, config: VerdictConfig) -> bool:
