@@ -7,7 +7,8 @@ multiplied or shifted alike, and thinning the time axis changes them only within
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -191,26 +192,48 @@ def _without_outliers(values: Array, noise: Array) -> Array:
     return np.where(outlier, median, values)
 
 
-def _local_lines(values: Array, half: int) -> tuple[Array, Array]:
-    """Fit a line in the window of ``half`` points to each side; return fit and its leverage.
+class _Window(NamedTuple):
+    """Where the windows of ``half`` points to each side lie, and what a line in them weighs."""
 
-    The leverage is the variance of the fitted value over the variance of the noise.
-    """
-    n = values.size
-    index = np.arange(n, dtype=float)
-    low = np.maximum(np.arange(n) - half, 0)
-    high = np.minimum(np.arange(n) + half + 1, n)
+    low: NDArray[np.intp]
+    high: NDArray[np.intp]
+    size: Array
+    centre: Array
+    lever: Array
+    leverage: Array
+
+
+@lru_cache(maxsize=64)
+def _window(n: int, half: int) -> _Window:
+    """Return the windows over n points; they are the same for every curve of that length."""
+    index = np.arange(n)
+    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, n)
     size = (high - low).astype(float)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    products = np.concatenate([[0.0], np.cumsum(values * index)])
-    mean = (sums[high] - sums[low]) / size
     centre = (low + high - 1) / 2.0
     spread = size * (size * size - 1.0) / 12.0
-    covariance = (products[high] - products[low]) - centre * size * mean
-    slope = np.divide(covariance, spread, out=np.zeros(n), where=spread > 0)
-    offset = index - centre
-    leverage = 1.0 / size + np.divide(offset * offset, spread, out=np.zeros(n), where=spread > 0)
-    return mean + slope * offset, leverage
+    lever = np.divide(index - centre, spread, out=np.zeros(n), where=spread > 0)
+    return _Window(low, high, size, centre, lever, 1.0 / size + lever * (index - centre))
+
+
+def _local_lines(sums: Array, products: Array, window: _Window) -> Array:
+    """Return the fitted line at the middle of each window.
+
+    Parameters
+    ----------
+    sums, products : ndarray of float, shape (n + 1,)
+        Cumulative sums of the values, and of the values times their index, from 0.
+    """
+    total = sums[window.high] - sums[window.low]
+    covariance = (products[window.high] - products[window.low]) - window.centre * total
+    fit: Array = total / window.size + covariance * window.lever
+    return fit
+
+
+def _cumulate(values: Array) -> tuple[Array, Array]:
+    sums, products = np.zeros((2, values.size + 1))
+    np.cumsum(values, out=sums[1:])
+    np.cumsum(values * np.arange(values.size), out=products[1:])
+    return sums, products
 
 
 def denoise(values: Array) -> tuple[Array, Array, Array]:
@@ -236,22 +259,23 @@ def denoise(values: Array) -> tuple[Array, Array, Array]:
     scale = float(np.max(np.abs(values - level))) or 1.0
     clean = (_without_outliers(values, noise) - level) / scale
     sigma = noise / scale
-    best = clean.copy()
-    error = noise.copy()
+    best, error = clean, noise
     low, high = clean - AGREEMENT * sigma, clean + AGREEMENT * sigma
-    open_ = np.ones(values.size, dtype=bool)
+    agrees = np.ones(values.size, dtype=bool)
+    cumulated = _cumulate(clean)
     for half in HALF_WIDTHS:
         if half > 1 and 2 * half > values.size:
             break
-        fit, leverage = _local_lines(clean, half)
-        reach = AGREEMENT * sigma * np.sqrt(leverage)
-        low = np.maximum(low, fit - reach)
-        high = np.minimum(high, fit + reach)
-        open_ &= low <= high
-        best = np.where(open_, fit, best)
-        error = np.where(open_, noise * np.sqrt(leverage), error)
+        window = _window(values.size, half)
+        fit = _local_lines(*cumulated, window)
+        spread = np.sqrt(window.leverage)
+        reach = AGREEMENT * sigma * spread
+        low, high = np.maximum(low, fit - reach), np.minimum(high, fit + reach)
+        agrees &= low <= high
+        best = np.where(agrees, fit, best)
+        error = np.where(agrees, noise * spread, error)
     if values.size >= 16:
-        best, _ = _local_lines(best, 1)
+        best = _local_lines(*_cumulate(best), _window(values.size, 1))
     return best * scale + level, noise, error
 
 

@@ -97,6 +97,23 @@ def show_gradients(runs: list[Labelled]) -> None:
             alarms[item.gradient].append(bool(codes & wanted.get(item.gradient, either)))
     for truth, fired in alarms.items():
         print(f"gradient {truth}: alarm in {rate(sum(fired), len(fired))}")
+    show_onsets([item for item in runs if item.gradient in {"explosion", "overflow"}])
+
+
+def show_onsets(runs: list[Labelled]) -> None:
+    """Print how often a caught explosion is named by the record in which it began."""
+    near = []
+    for item in runs:
+        named = [
+            finding.evidence[0].start
+            for finding in diagnose(item.run).findings
+            if finding.code == "GRD001"
+        ]
+        norm = item.run.get("grad_norm_max", "grad_norm")
+        if named and norm is not None:
+            here, there = np.searchsorted(norm.steps, [named[0], item.gradient_onset])
+            near.append(abs(int(here) - int(there)) <= 1)
+    print(f"explosions named within a record of their beginning: {rate(sum(near), len(near))}")
 
 
 def show_overfitguard(folder: Path) -> None:

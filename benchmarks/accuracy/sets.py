@@ -39,6 +39,7 @@ class Labelled:
     truth: str
     accepted: frozenset[str]
     gradient: str = ""
+    gradient_onset: float = -1.0
     table: pd.DataFrame | None = None
 
 
@@ -141,6 +142,7 @@ def zoo(split: str) -> list[Labelled]:
                 truth=truth["truth"],
                 accepted=frozenset(truth["accepted"].split("|")),
                 gradient=truth["gradient_truth"],
+                gradient_onset=float(truth["gradient_onset"] or -1),
             )
         )
     return found

@@ -107,7 +107,7 @@ class Overfitting(Rule):
 
     def check(self, case: Case) -> Outcome:
         if case.judgement.verdict is Verdict.OVERFITTING:
-            return self.found(case.judgement.reason, *case.judgement.evidence)
+            return self.found(case.judgement.reason + _cost(case), *case.judgement.evidence)
         if case.judgement.verdict is Verdict.INCONCLUSIVE:
             return self.skip(case.judgement.reason)
         return None
@@ -120,6 +120,20 @@ class Overfitting(Rule):
     @staticmethod
     def quiet() -> Run:
         return Run.from_arrays(train_loss=_falling(2.3, 0.4), val_loss=_falling(2.3, 0.5))
+
+
+def _cost(case: Case) -> str:
+    """Say what the last checkpoint costs against the picked one."""
+    picked = case.checkpoint
+    if picked is None or picked.blind or case.facts.val is None:
+        return ""
+    last, kept = float(case.facts.val.smooth[-1]), case.facts.val.at(picked.step)
+    if last <= kept:
+        return ""
+    share = f", {(last - kept) / kept:.0%} of it" if kept > 0 else ""
+    return (
+        f" The last checkpoint's validation loss is {last - kept:.3g} above the kept one's{share}."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

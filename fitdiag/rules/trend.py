@@ -35,6 +35,15 @@ def _late_fall(signal: Signal, share: float) -> tuple[float, float, float]:
     return begin, signal.at(begin) - float(signal.smooth[-1]), error
 
 
+def _outlook(signal: Signal, share: float, gain: float) -> str:
+    """Say what going on for as long again would gain if the fall goes on slowing as it did."""
+    span = float(signal.steps[-1] - signal.steps[0])
+    begin = float(signal.steps[-1]) - share * span
+    before = signal.at(begin - share * span) - signal.at(begin)
+    ratio = min(gain / before, 1.0) if before > 0 else 1.0
+    return f" Another {share:.0%} at this pace would gain about {gain * ratio:.3g} more."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unfinished(Rule):
     """Unfinished training."""
@@ -73,7 +82,8 @@ class Unfinished(Rule):
         which = "Validation" if signal is case.facts.val else "Training"
         return self.found(
             f"{which} loss was still falling at the end: from {before:.4g} to {end:.4g} "
-            f"over the last {self.tail_share:.0%} of the run.",
+            f"over the last {self.tail_share:.0%} of the run."
+            + _outlook(signal, self.tail_share, gain),
             Evidence(
                 curve=signal.name,
                 start=begin,

@@ -51,10 +51,15 @@ class VerdictConfig:
         prediction explains it as well as learning does ...
     faint_points : int
         ... in a run of fewer evaluations than this; over more of them such a start would be over.
-    trust_base, trust_gap, trust_rise, trust_fall : float
-        Confidence that validation follows: intercept and weights of a logistic regression on how
-        far the gap lies from its limit, the rise from its, and the smaller relative fall from
-        ``faint_share``, as logarithms; fitted on the tune part of the zoo.
+    trust_base : float
+        Confidence that validation follows, from a logistic regression fitted on the tune part of
+        the zoo: the intercept.
+    trust_gap : float
+        Its weight of how far the gap lies from its limit, as a logarithm.
+    trust_rise : float
+        Its weight of how far the rise lies below its limit, as a logarithm.
+    trust_fall : float
+        Its weight of how far the smaller relative fall lies above ``faint_share``, as a logarithm.
     min_confidence : float
         Inconclusive: confidence below which the verdict is more likely wrong than right.
     gap_share : float
