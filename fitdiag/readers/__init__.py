@@ -11,13 +11,13 @@ from fitdiag.readers.folder import read_folder
 from fitdiag.readers.native import NATIVE
 from fitdiag.readers.reader import Reader
 from fitdiag.readers.roles import check_targets
+from fitdiag.readers.selection import select_run
 from fitdiag.readers.table import TABLE
+from fitdiag.run import Run
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
-
-    from fitdiag.run import Run
 
 __all__ = ["READERS", "Reader", "formats", "read", "sniff"]
 
@@ -55,6 +55,7 @@ def read(
     *,
     format: str | None = None,  # noqa: A002  # what the option is called everywhere
     columns: Mapping[str, str] | None = None,
+    run: int | None = None,
 ) -> Run:
     """Read a log.
 
@@ -67,6 +68,9 @@ def read(
     columns : mapping of str to str, optional
         Canonical curve name to the log's own column, where the names in the log do not tell; for
         example ``{"train_loss": "my column"}``. In a table without a header, columns go by number.
+    run : int, optional
+        Which of several runs in one log, from 1; negative numbers count from the end. Default:
+        the last one that has both losses, or else the last.
 
     Returns
     -------
@@ -91,9 +95,11 @@ def read(
     check_targets(columns)
     chosen = None if format is None else _find_reader(format)
     place = Path(path)
-    if place.is_dir():
-        return read_folder(place, lambda file: _read_file(file, chosen, columns))
-    return _read_file(place, chosen, columns)
+    if place.is_dir() and (chosen is None or not chosen.folders):
+        chosen = next((each for each in READERS if each.folders and each.matches(place, b"")), None)
+        if chosen is None:
+            return read_folder(place, lambda file: _read_file(file, chosen, columns, run))
+    return _read_file(place, chosen, columns, run)
 
 
 def _find_reader(name: str) -> Reader:
@@ -104,14 +110,19 @@ def _find_reader(name: str) -> Reader:
     raise UsageError(f"unknown format {name!r}: choose one of {choices}.")
 
 
-def _read_file(path: Path, chosen: Reader | None, columns: Mapping[str, str]) -> Run:
-    head = files.read_head(path)
-    files.check_text(path, head)
-    reader = chosen or sniff(path, head)
-    if reader is None:
+def _read_file(
+    path: Path, chosen: Reader | None, columns: Mapping[str, str], number: int | None
+) -> Run:
+    if not path.is_dir():
+        head = files.read_head(path)
+        chosen = chosen or sniff(path, head)
+        if chosen is None or chosen.text:
+            files.check_text(path, head)
+    if chosen is None:
         known = ", ".join(f"{each.name} ({each.example})" for each in READERS)
         raise FormatError(f"{path} is in no format that fitdiag knows; it reads {known}.")
     try:
-        return reader.read(path, columns)
+        found = chosen.read(path, columns)
     except OSError as error:
         raise ReadError(files.describe_os_error(path, error)) from None
+    return select_run([found] if isinstance(found, Run) else list(found), number, path)
