@@ -150,9 +150,12 @@ def _settled(
     checks = np.unique(np.linspace(start, norm.size - 1, _CHECKS).astype(int))
     falling = norm[checks[1:]] <= norm[checks[:-1]] * (1 + config.fluctuation)
     wanted = min(config.settled_checks, falling.size)
+    below = norm <= (1 - config.fluctuation) * np.maximum.accumulate(norm)
     for k in range(falling.size - wanted + 1):
-        step = float(grad.steps[checks[k + wanted]])
-        if falling[k : k + wanted].all() and _under_baseline(facts.train, step, config):
+        last = checks[k + wanted]
+        step = float(grad.steps[last])
+        settles = falling[k : k + wanted].all() and below[last]
+        if settles and _under_baseline(facts.train, step, config):
             return step
     return None
 

@@ -17,6 +17,7 @@ an error that names the file, the key and the choices.
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import fields, replace
 from difflib import get_close_matches
@@ -40,6 +41,10 @@ else:
 
 __all__ = ["find_config", "load_config"]
 
+#: limits of the verdict and the pick that switch something off when they are zero
+_MAY_BE_ZERO = frozenset({"own_share", "tie_noise", "min_confidence", "fluctuation", "kept_share"})
+_TINY, _MOST = 1e-6, 1e6
+
 Limits = TypeVar("Limits", VerdictConfig, PickConfig, Rule)
 
 
@@ -61,7 +66,7 @@ def find_config(start: str | os.PathLike[str] = ".") -> Path | None:
         if (place / "fitdiag.toml").is_file():
             return place / "fitdiag.toml"
         project = place / "pyproject.toml"
-        if project.is_file() and "fitdiag" in _parse(project).get("tool", {}):
+        if project.is_file() and _speaks_of_us(project):
             return project
     return None
 
@@ -88,7 +93,8 @@ def load_config(path: str | os.PathLike[str] | None = None) -> Config:
         return Config()
     tables = _parse(file)
     if file.name == "pyproject.toml":
-        tables = tables.get("tool", {}).get("fitdiag", {})
+        tool = _table(file, "tool", tables.get("tool", {}))
+        tables = dict(_table(file, "tool.fitdiag", tool.get("fitdiag", {})))
     _check(file, "", tables, ("select", "ignore", "verdict", "pick", "rules"))
     own = _table(file, "rules", tables.get("rules", {}))
     _check(file, "rules", own, [rule.code for rule in RULES])
@@ -100,6 +106,15 @@ def load_config(path: str | os.PathLike[str] | None = None) -> Config:
             _changed(file, f"rules.{rule.code}", rule, own.get(rule.code, {})) for rule in rules
         ),
     )
+
+
+def _speaks_of_us(project: Path) -> bool:
+    """Tell whether a pyproject.toml has our table; one that is broken is somebody else's matter."""
+    try:
+        tool = _parse(project).get("tool")
+    except UsageError:
+        return False
+    return isinstance(tool, dict) and "fitdiag" in tool
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -137,9 +152,24 @@ def _changed(file: Path, where: str, limits: Limits, value: object) -> Limits:
     for key, number in table.items():
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise UsageError(f"{file}: {key!r} in [{where}] must be a number, not {number!r}")
-        if isinstance(getattr(limits, key), int) and not isinstance(number, int):
+        whole = isinstance(getattr(limits, key), int)
+        if whole and not isinstance(number, int):
             raise UsageError(f"{file}: {key!r} in [{where}] must be a whole number, not {number!r}")
+        least = _least(key, whole=whole, rule=isinstance(limits, Rule))
+        if not math.isfinite(number) or number < least:
+            raise UsageError(
+                f"{file}: {key!r} in [{where}] must be a number of at least {least:g}, not {number}"
+            )
     return replace(limits, **table)
+
+
+def _least(key: str, *, whole: bool, rule: bool) -> float:
+    """Return the least value that a limit can have."""
+    if key.startswith("trust_"):
+        return -_MOST
+    if whole:
+        return 1
+    return 0.0 if rule or key in _MAY_BE_ZERO else _TINY
 
 
 def _selected(file: Path, tables: Mapping[str, Any]) -> list[Rule]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from fitdiag.findings import Judgement
 
 __all__ = ["Monitor"]
 
@@ -35,7 +33,7 @@ NEWS = 0.01
 #: evaluations in a row that must agree before another verdict replaces the last one ...
 AGREE = 3
 #: ... or this share of all so far, if that is more
-AGREE_SHARE = 0.05
+AGREE_SHARE = 0.1
 
 
 class _Track:
@@ -100,7 +98,6 @@ class Monitor:
         self._evaluations = 0
         self._judged: tuple[int, int] = (-1, -1)
         self._last: Diagnosis | None = None
-        self._shown: Judgement | None = None
         self._dissent = 0
 
     @classmethod
@@ -170,7 +167,7 @@ class Monitor:
 
         It is made anew after an evaluation, or when one more point in a hundred has come in;
         between, the last one is returned. So that it does not flicker, a verdict replaces another
-        only when three evaluations in a row, or a twentieth of all so far, disagree with the old
+        only when three evaluations in a row, or a tenth of all so far, disagree with the old
         one. That a training has diverged is told at once.
 
         Returns
@@ -185,13 +182,14 @@ class Monitor:
         return self._last
 
     def _steadied(self, fresh: Diagnosis, evaluations: int) -> Diagnosis:
-        shown, new = self._shown, fresh.judgement
-        if shown is None or shown.confidence is None or shown.verdict is new.verdict:
-            self._shown, self._dissent = new, 0
+        """Return the fresh diagnosis, or the last one while the verdict is in dispute."""
+        shown = self._last
+        if shown is None or shown.confidence is None or shown.verdict is fresh.verdict:
+            self._dissent = 0
             return fresh
         self._dissent += max(1, self._evaluations - evaluations)
         enough = max(AGREE, AGREE_SHARE * self._evaluations)
-        if new.verdict is Verdict.DIVERGED or self._dissent >= enough:
-            self._shown, self._dissent = new, 0
-            return fresh
-        return replace(fresh, judgement=shown)
+        if fresh.verdict is not Verdict.DIVERGED and self._dissent < enough:
+            return shown
+        self._dissent = 0
+        return fresh

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Curve", "Run", "Source", "StepUnit", "measured"]
 
 
+#: points from which a curve can be judged at all
+FEW = 4
 #: what the names of single layers' gradient norms begin with
 LAYER = "grad_norm/"
 _NO_METRICS = frozenset(
@@ -270,8 +272,11 @@ class Run:
 
     @property
     def train_loss(self) -> Curve | None:
-        """The training loss: ``train_loss``, or else ``batch_loss``."""
-        return self.get("train_loss", "batch_loss")
+        """The training loss: ``train_loss``, or ``batch_loss`` where that has too few points."""
+        train, batch = self.get("train_loss"), self.get("batch_loss")
+        few = train is None or len(train) < FEW
+        use_batch = few and batch is not None and (train is None or len(batch) >= FEW)
+        return batch if use_batch else train
 
     @property
     def val_loss(self) -> Curve | None:

@@ -36,6 +36,8 @@ __all__ = [
 
 #: values beyond this are taken for it: differences of such numbers would overflow
 LARGEST = 1e150
+#: a positive curve whose maximum is so many times its median is denoised by its logarithm
+EXPLODED = 1000.0
 #: points that a curve is thinned to before it is measured
 MAX_POINTS = 1000
 #: a median absolute deviation times this is the standard deviation of a normal distribution
@@ -107,7 +109,7 @@ def prepare(curve: Curve, *, noisy: bool = True) -> Signal:
     steps = curve.steps if everything else curve.steps[finite]
     values = np.clip(curve.values if everything else curve.values[finite], -LARGEST, LARGEST)
     steps, values, high = thin(steps, values)
-    smooth, noise, error = denoise(values) if noisy else (values, *np.zeros((2, values.size)))
+    smooth, noise, error = _denoised(values) if noisy else (values, *np.zeros((2, values.size)))
     return Signal(
         name=curve.name,
         steps=steps,
@@ -121,6 +123,16 @@ def prepare(curve: Curve, *, noisy: bool = True) -> Signal:
         first_nonfinite=float(curve.steps[bad[0]]) if bad.size else None,
         ends_nonfinite=bool(len(curve)) and not bool(finite[-1]),
     )
+
+
+def _denoised(values: Array) -> tuple[Array, Array, Array]:
+    """Denoise a curve, on a logarithmic scale where it explodes or collapses by orders."""
+    if values.size and values.min() > 0 and values.max() > EXPLODED * np.median(values):
+        smooth, noise, error = denoise(np.log(values))
+        smooth = np.exp(np.clip(smooth, np.log(values.min()), np.log(values.max())))
+        width, doubt = (np.expm1(np.minimum(part, 20.0)) for part in (noise, error))
+        return smooth, smooth * width, smooth * doubt
+    return denoise(values)
 
 
 def thin(steps: Array, values: Array, most: int = MAX_POINTS) -> tuple[Array, Array, Array]:
@@ -276,6 +288,7 @@ def denoise(values: Array) -> tuple[Array, Array, Array]:
         error = np.where(agrees, noise * spread, error)
     if values.size >= 16:
         best = _local_lines(*_cumulate(best), _window(values.size, 1))
+    best = np.clip(best, clean.min(), clean.max())  # no better and no worse than anything seen
     return best * scale + level, noise, error
 
 
@@ -335,7 +348,7 @@ def measure(run: Run) -> Facts:
 
     return Facts(
         run=run,
-        train=part("train_loss", "batch_loss"),
+        train=None if run.train_loss is None else prepare(run.train_loss),
         val=part("val_loss"),
         grad=part("grad_norm", "grad_norm_max"),
         grad_max=part("grad_norm_max"),

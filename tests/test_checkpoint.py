@@ -110,3 +110,12 @@ def test_negative_losses_settle_too() -> None:
     phases = find_phases(measure(run), PickConfig())
     assert phases is not None
     assert phases.settled is not None
+
+
+def test_a_norm_at_its_ceiling_has_not_settled() -> None:
+    """A norm that clipping holds at its limit is no settled region, however flat it is."""
+    ceiling = np.minimum(1.0, 0.2 + 2 * np.exp(-0.03 * np.maximum(np.arange(N) - 40, 0)))
+    run = Run.from_arrays(train_loss=2 * FALL, val_loss=0.4 + 2 * FALL, grad_norm=ceiling)
+    phases = diagnose(run).phases
+    assert phases is not None
+    assert phases.settled is None or phases.settled > 40

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from fitdiag.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.conftest import Outcome
 
@@ -389,3 +389,31 @@ def test_module_runs_as_a_command(overfitting_log: Path) -> None:
     done = run("check", overfitting_log, cwd=overfitting_log.parent)
     assert done.returncode == 1
     assert "verdict overfitting" in done.stdout
+
+
+def test_escapes_in_a_log_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    """A column or file name with terminal escapes is shown without them, in lines and errors."""
+    path = tmp_path / "log.csv"
+    path.write_text(
+        'epoch,loss,val_loss,"a\x1b[2Jb"\n' + "1,2,2,x\n2,1,1,x\n" * 4, encoding="utf-8"
+    )
+    for arguments in (["check", str(path)], ["check", f"{path}\x1b[2J"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fitdiag", *arguments], capture_output=True, check=False
+        )
+        assert b"\x1b" not in done.stdout + done.stderr
+        assert done.stdout + done.stderr
+
+
+def test_a_full_disk_is_an_error_of_usage() -> None:
+    """Output that cannot be written ends with 2 and a sentence, not with what `check` means."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fitdiag", "rules"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert b"cannot be written" in done.stderr
+    assert b"Traceback" not in done.stderr

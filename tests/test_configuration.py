@@ -89,6 +89,10 @@ def test_rules_are_selected_and_ignored(tmp_path: Path) -> None:
         ("ignore = 'FIT'\n", "must be a list of codes or families"),
         ("ignore = ['ABC']\n", "the families are FIT, GRD, LRN, LOG"),
         ("= 3\n", "is not valid TOML"),
+        ("[verdict]\ngap_share = 0.0\n", "must be a number of at least 1e-06, not 0.0"),
+        ("[verdict]\nend_share = nan\n", "must be a number of at least"),
+        ("[verdict]\nmin_points = 0\n", "must be a number of at least 1, not 0"),
+        ("[pick]\ntie_noise = -1\n", "must be a number of at least 0, not -1"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, said: str) -> None:
@@ -103,3 +107,34 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A file that was asked for and is not there is an error."""
     with pytest.raises(UsageError, match=r"cannot read .*nothing\.toml"):
         load_config(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\nfitdiag = 3\n"])
+def test_a_table_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    """A pyproject.toml whose tables are numbers is refused with the table named."""
+    file = write(tmp_path / "pyproject.toml", text)
+    with pytest.raises(UsageError, match="must be a table, not 3"):
+        load_config(file)
+
+
+def test_a_broken_project_file_above_is_passed_over(tmp_path: Path) -> None:
+    """A pyproject.toml that does not parse, somewhere above, is not our matter."""
+    write(tmp_path / "pyproject.toml", "= 3\n")
+    inner = tmp_path / "a"
+    inner.mkdir()
+    assert find_config(inner) is None
+
+
+@pytest.mark.parametrize("room", ["verdict", "pick"])
+def test_the_least_limits_judge_without_fault(tmp_path: Path, room: str) -> None:
+    """Every limit at the least value that is taken still gives a diagnosis."""
+    fall = np.exp(-0.08 * np.arange(80))
+    run = Run.from_arrays(train_loss=0.3 + fall, val_loss=0.4 + fall, grad_norm=1 + fall)
+    for name in Config().limits[room]:
+        for least in ("0", "0.000001", "1"):
+            file = write(tmp_path / "fitdiag.toml", f"[{room}]\n{name} = {least}\n")
+            try:
+                config = load_config(file)
+            except UsageError:
+                continue
+            diagnose(run, config)

@@ -52,7 +52,7 @@ def sure(losses: Losses) -> Diagnosis:
     """Diagnose a pattern, passing over those that are not told with confidence."""
     result = judge(*losses)
     assume((result.confidence or 0.0) >= SURE)
-    assume("natural logarithm" not in result.reason)
+    assume("which is ln" not in result.reason)
     return result
 
 

@@ -66,7 +66,7 @@ def training(curves: dict[str, Array], unit: int = 1) -> Run:
 def verdict(curves: dict[str, Array]) -> str:
     """Return the verdict on arrays, passing over those that end at ln C, which has a scale."""
     judgement = fitdiag.diagnose(training(curves)).judgement
-    assume("natural logarithm" not in judgement.reason)
+    assume("which is ln" not in judgement.reason)
     return judgement.verdict.value
 
 

@@ -132,3 +132,22 @@ def test_measure_finds_the_parts() -> None:
     facts = measure(Run.from_arrays(train_loss=[3, 2, 1], grad_norm=[1, 2, 1]))
     assert facts.val is None
     assert set(facts.signals()) == {"train_loss", "grad_norm"}
+
+
+def test_an_exploding_curve_is_denoised_by_its_logarithm() -> None:
+    """A loss that grows by many orders keeps its small beginning, and never falls below zero."""
+    raw = 10.0 ** np.linspace(0, 30, 31)
+    ready = prepare(Curve(name="train_loss", steps=np.arange(31.0), values=raw))
+    assert (ready.smooth > 0).all()
+    assert ready.smooth[5] == pytest.approx(raw[5], rel=0.2)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=80))
+@settings(deadline=None)
+def test_the_denoised_curve_stays_within_what_was_seen(values: list[float]) -> None:
+    """No denoised value is better or worse than every raw one."""
+    array = np.array(values)
+    smooth, _, _ = denoise(array)
+    slack = 1e-9 * (1 + np.abs(array).max())
+    assert smooth.min() >= array.min() - slack
+    assert smooth.max() <= array.max() + slack

@@ -136,3 +136,50 @@ def test_confidence_grows_with_the_evidence() -> None:
     assert weak.confidence is not None
     assert strong.confidence is not None
     assert 0.5 <= weak.confidence < strong.confidence <= 1
+
+
+@pytest.mark.parametrize("end", np.linspace(0.65, 3.2, 18))
+def test_converging_near_the_log_of_a_number_is_learning(end: float) -> None:
+    """A run that falls by far and settles anywhere, ln 10 included, has learned."""
+    train = noisy(end + 4 * FALL, 0.002)
+    assert verdict(train, train + 0.002) == "ideal"
+
+
+def test_divergence_begins_where_the_loss_takes_off() -> None:
+    """The onset is where the loss leaves its floor, not the lowest point long before."""
+    train = 0.3 + 2 * FALL
+    train[30:60] = train[30:60] + 1e-4
+    train[60:] = 0.3 + 0.5 * np.arange(1, N - 59)
+    onset = diagnose(Run.from_arrays(train_loss=train, val_loss=train + 0.1)).judgement.onset
+    assert onset is not None
+    assert 57 <= onset <= 62
+
+
+def test_batch_losses_tell_a_divergence_within_the_first_epoch() -> None:
+    """A run of one epoch, with a single training loss, is judged by its batch losses."""
+    batch = np.append(2 * FALL, 10.0 ** np.arange(20))
+    train = np.full(batch.size, np.nan)
+    train[-1] = 1e9
+    result = diagnose(Run.from_arrays(train_loss=train, batch_loss=batch))
+    assert result.verdict == "diverged"
+
+
+def test_a_gap_that_grows_is_said_to_grow() -> None:
+    """Validation that levels off while training falls on has a gap that is not called stable."""
+    train = 2.3 * np.exp(-0.04 * np.arange(N))
+    result = diagnose(Run.from_arrays(train_loss=train, val_loss=np.maximum(train, 1.5)))
+    assert result.verdict == "controlled_gap"
+    assert "still grows" in result.reason
+    assert "stable" not in result.reason
+
+
+def test_evidence_values_are_what_their_labels_say() -> None:
+    """The rise and the gap in the evidence are differences, and the limits are theirs."""
+    val = 0.5 + 1.8 * FALL + 0.012 * np.arange(N)
+    rise = diagnose(Run.from_arrays(train_loss=0.05 + 2 * FALL, val_loss=val)).judgement.evidence[0]
+    assert rise.value == pytest.approx(val[-1] - val.min(), rel=0.1)
+    assert rise.limit is not None
+    assert 0 < rise.limit < rise.value
+    wide = Run.from_arrays(train_loss=0.2 + 2 * FALL, val_loss=0.9 + 1.4 * FALL)
+    gap = diagnose(wide).judgement.evidence[0]
+    assert gap.value == pytest.approx(0.7, abs=0.02)

@@ -24,6 +24,12 @@ __all__ = ["cli", "main"]
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
+#: standard output could not be written
+UNWRITABLE = 2
+
+#: characters of an error message that are shown
+LONGEST = 2000
+
 #: what a shell sets when it asks for completions
 _COMPLETE = "_FITDIAG_COMPLETE"
 
@@ -47,11 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="replace")
     try:
         code = _run(sys.argv[1:] if arguments is None else list(arguments))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         # whoever read our output has left; keep Python from complaining about it at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
+    except OSError as error:
+        # standard output takes nothing more: a full disk, a closed terminal
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _fail(f"standard output cannot be written: {error.strerror or error}", UNWRITABLE)
     sys.exit(code)
 
 
@@ -76,8 +87,11 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    end = "" if message.endswith((".", "?", "!")) else "."
-    click.echo(f"Error: {message}{end}", err=True)
+    from fitdiag.report.words import clean
+
+    told = clean(message, LONGEST)  # a message quotes names from logs, which may hold anything
+    end = "" if told.endswith((".", "?", "!")) else "."
+    click.echo(f"Error: {told}{end}", err=True)
     return code
 
 

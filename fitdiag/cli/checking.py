@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fitdiag.cli.arguments import did_you_mean
 from fitdiag.errors import UsageError
 from fitdiag.findings import Severity, Verdict
+from fitdiag.report.words import clean
 from fitdiag.rules import RULES
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["check_words", "exit_code", "lines"]
 
 _FINE, _FOUND, _CANNOT_JUDGE = 0, 1, 3
+#: characters of a line that are shown
+LONGEST = 2000
 _SEVERITIES = [severity.value for severity in Severity]
 
 
@@ -60,7 +63,8 @@ def lines(log: str, diagnosis: Diagnosis, words: tuple[str, ...]) -> list[str]:
     sure = "" if diagnosis.confidence is None else f" (confidence {diagnosis.confidence:.2f})"
     reason = f": {diagnosis.reason}" if verdict is Verdict.INCONCLUSIVE else ""
     head = f"{mark} {log}: verdict {verdict}{sure}{reason}"
-    return [head, *(_line(log, finding, words) for finding in diagnosis.findings)]
+    told = [head, *(_line(log, finding, words) for finding in diagnosis.findings)]
+    return [clean(line, LONGEST) for line in told]
 
 
 def _line(log: str, finding: Finding, words: tuple[str, ...]) -> str:

@@ -143,14 +143,16 @@ class ControlledGap(Rule):
     code = "FIT003"
     name = "controlled-gap"
     severity = Severity.INFO
-    what = "Validation loss follows training loss at a stable distance."
+    what = "Validation loss follows training loss at a distance."
     why = (
-        "A model does better on what it has seen; as long as validation follows, the gap costs "
-        "nothing. It says how much more data or regularisation could still bring."
+        "A model does better on what it has seen; as long as validation does not turn up, the gap "
+        "costs nothing. It says how much more data or regularisation could still bring; a gap "
+        "that still grows says that more training of this kind brings little."
     )
     how = "Follows the verdict controlled_gap: the final gap exceeds a share of what was gained."
     advice = (
-        "Nothing has to be done. To narrow the gap, add data or augmentation, or regularise more.",
+        "As long as validation does not turn up, nothing has to be done. To narrow the gap, add "
+        "data or augmentation, or regularise more.",
     )
     references = (_BOOK,)
 
@@ -290,6 +292,7 @@ class LossMetricDisagree(Rule):
 
     late_share: float = 0.15
     gain_share: float = 0.02
+    noise_z: float = 4.0
 
     code = "FIT007"
     name = "loss-metric-disagree"
@@ -301,7 +304,8 @@ class LossMetricDisagree(Rule):
     )
     how = (
         "The verdict is overfitting, and the best denoised accuracy comes later than the onset by "
-        "more than late_share of the run and is more than gain_share better than at the onset."
+        "more than late_share of the run and is better than at the onset by more than gain_share "
+        "and by noise_z of its standard errors."
     )
     advice = (
         "If only the decision counts, choose the checkpoint by accuracy.",
@@ -322,14 +326,13 @@ class LossMetricDisagree(Rule):
         then = accuracy.at(onset)
         if step - onset <= self.late_share * (last - first):
             return None
-        if value - then <= self.gain_share * max(abs(then), abs(value)):
+        noise = self.noise_z * float(accuracy.error[best])
+        if value - then <= max(self.gain_share * max(abs(then), abs(value)), noise):
             return None
         return self.found(
             f"Validation accuracy rose from {then:.4g} to {value:.4g} at {case.when(step)}, "
             f"long after validation loss turned at {case.when(onset)}.",
-            Evidence(
-                curve=accuracy.name, start=onset, end=step, value=value, limit=then, label="rise"
-            ),
+            Evidence(curve=accuracy.name, start=onset, end=step, value=value - then, label="rise"),
         )
 
     @staticmethod

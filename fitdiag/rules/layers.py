@@ -149,7 +149,7 @@ class DeadLayers(Rule):
             *(
                 Evidence(
                     curve=layers[name].name,
-                    start=float(layers[name].steps[int((1 - self.tail_share) * len(late[name]))]),
+                    start=float(layers[name].steps[int((1 - self.tail_share) * len(layers[name]))]),
                     end=float(layers[name].steps[-1]),
                     value=0.0,
                     label="no gradient",

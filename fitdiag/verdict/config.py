@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fitdiag.run import FEW
+
 __all__ = ["VerdictConfig"]
 
 
@@ -32,7 +34,20 @@ class VerdictConfig:
     plateau_early : float
         Share of the fall that lies in the first seventh of the run for it to be "over early".
     constant_band : float
-        No learning: relative distance to ln C within which both losses end at a constant predictor.
+        No learning: relative distance to ln C within which both losses end at a constant predictor
+        of C classes; every such end must also be explained by a bad start, a fall that was over
+        early, or a loss that had shot up before.
+    constant_spacing : float
+        The same as a share of the distance from ln C to ln (C + 1), if that is less: among many
+        classes every loss lies near the logarithm of some number.
+    constant_classes : int
+        Classes up to which ``constant_band`` alone counts; beyond, both do.
+    constant_fall : float
+        Relative fall of validation loss that a bad start explains.
+    constant_early : float
+        Share of the fall in the beginning of the run from which it was over early.
+    shot_up : float
+        Times its start that the training loss must have reached to have shot up.
     memorised_share : float
         Overfitting: relative fall of a training loss whose validation loss never fell.
     follow_share : float
@@ -64,9 +79,12 @@ class VerdictConfig:
         Inconclusive: confidence below which the verdict is more likely wrong than right.
     gap_share : float
         Controlled gap: final gap over the fall of the training loss.
+    growing : float
+        Share of the final gap that opened in the second half of the run from which it is said to
+        grow still.
     """
 
-    min_points: int = 4
+    min_points: int = FEW
     end_share: float = 0.05
     noise_z: float = 3.0
     lost_share: float = 0.5
@@ -75,7 +93,12 @@ class VerdictConfig:
     fall_share: float = 0.025
     plateau_fall_share: float = 0.06
     plateau_early: float = 0.5
-    constant_band: float = 0.01
+    constant_band: float = 0.004
+    constant_spacing: float = 0.03
+    constant_classes: int = 20
+    constant_fall: float = 0.15
+    constant_early: float = 0.97
+    shot_up: float = 2.0
     memorised_share: float = 0.12
     follow_share: float = 0.2
     rise_share: float = 0.053
@@ -90,3 +113,4 @@ class VerdictConfig:
     trust_fall: float = 1.6
     min_confidence: float = 0.5
     gap_share: float = 0.15
+    growing: float = 0.2

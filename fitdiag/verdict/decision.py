@@ -77,17 +77,17 @@ class Decision:
         Both losses compared, where there were points enough of both.
     classes : int
         For ``CONSTANT``: the number of classes.
-    needed : int
-        For too few points: how many are needed.
+    config : VerdictConfig
+        The limits that decided.
     """
 
     branch: Branch
     verdict: Verdict
     confidence: float | None
+    config: VerdictConfig
     train: Loss | None = None
     pair: Pair | None = None
     classes: int = 0
-    needed: int = 0
 
 
 def decide(facts: Facts, config: VerdictConfig) -> Decision:
@@ -96,7 +96,9 @@ def decide(facts: Facts, config: VerdictConfig) -> Decision:
     if train is None:
         return _unknown(Branch.NO_TRAINING, config)
     if train.ends_nonfinite or not len(train):
-        return Decision(branch=Branch.NON_FINITE, verdict=Verdict.DIVERGED, confidence=0.99)
+        return Decision(
+            branch=Branch.NON_FINITE, verdict=Verdict.DIVERGED, confidence=MOST, config=config
+        )
     if len(train) < config.min_points:
         return _unknown(Branch.FEW_TRAINING, config)
     loss = summarise(train, config)
@@ -106,6 +108,7 @@ def decide(facts: Facts, config: VerdictConfig) -> Decision:
             branch=branch,
             verdict=VERDICTS[branch],
             confidence=_lost_confidence(loss, config),
+            config=config,
             train=loss,
         )
     if val is None:
@@ -121,6 +124,7 @@ def decide(facts: Facts, config: VerdictConfig) -> Decision:
         branch=branch,
         verdict=_fit_verdict(branch, pair, config),
         confidence=_fit_confidence(branch, pair, config),
+        config=config,
         train=loss,
         pair=pair,
         classes=classes,
@@ -132,7 +136,7 @@ def _unknown(branch: Branch, config: VerdictConfig) -> Decision:
         branch=branch,
         verdict=Verdict.INCONCLUSIVE,
         confidence=None,
-        needed=config.min_points,
+        config=config,
     )
 
 
@@ -151,10 +155,12 @@ def _constant_classes(pair: Pair, config: VerdictConfig) -> int:
     """Return the number of classes whose constant predictor both losses end at, or 0."""
     train, val = pair.train, pair.val
     classes = round(math.exp(min(val.end, 12.0))) if val.end > 0 else 0
-    if not 2 <= classes <= 100_000:
+    if classes < 2 or not _explained(pair, config):
         return 0
     target = math.log(classes)
-    band = min(config.constant_band * target, 0.2 * math.log1p(1.0 / classes))
+    band = config.constant_band * target
+    if classes > config.constant_classes:
+        band = min(band, config.constant_spacing * math.log1p(1.0 / classes))
     if abs(val.end - target) > band or abs(train.end - target) > band:
         return 0
     for loss in (train, val):
@@ -164,6 +170,14 @@ def _constant_classes(pair: Pair, config: VerdictConfig) -> int:
         if float(np.median(loss.signal.noise[late])) > band:
             return 0
     return classes
+
+
+def _explained(pair: Pair, config: VerdictConfig) -> bool:
+    """Tell whether the fall to the end is what a start worse than a constant makes."""
+    small = pair.val_fall_share < config.constant_fall
+    early = min(pair.val.early, pair.train.early) > config.constant_early
+    shot_up = float(pair.train.signal.high.max()) > config.shot_up * pair.train.start > 0
+    return small or early or shot_up
 
 
 def _fit(pair: Pair, config: VerdictConfig) -> Branch:

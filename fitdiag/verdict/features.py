@@ -16,6 +16,8 @@ __all__ = ["Loss", "Pair", "compare", "summarise"]
 
 #: share of the run that is its beginning
 _BEGINNING = 0.15
+#: share of its rise within which a curve has not taken off yet
+_TAKEOFF = 0.05
 #: a first training loss this many times the first validation loss is on another scale (a sum)
 _OTHER_SCALE = 5.0
 
@@ -66,6 +68,12 @@ class Loss:
         """How far it ends above its minimum."""
         return self.end - self.lowest
 
+    @property
+    def takeoff(self) -> float:
+        """Return the last step at which it was still within a twentieth of its rise."""
+        low = self.signal.smooth <= self.lowest + _TAKEOFF * max(self.rise, 0.0)
+        return float(self.signal.steps[np.flatnonzero(low)[-1]])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
@@ -91,6 +99,12 @@ class Pair:
         Fall of training loss since the minimum of validation loss.
     gap_share : float
         Final gap over the fall of training loss, the half epoch before its first value included.
+    gap_limit : float
+        That fall, in the loss's own unit: what ``gap_share`` is a share of.
+    rise_limit : float
+        The mean of both falls, in the loss's own unit: what ``rise_share`` is a share of.
+    gap_growth : float
+        Share of the final gap that opened in the second half of the run.
     """
 
     train: Loss
@@ -103,6 +117,9 @@ class Pair:
     rise_z: float
     kept_falling: float
     gap_share: float
+    gap_limit: float
+    rise_limit: float
+    gap_growth: float
 
     def numbers(self) -> tuple[tuple[str, float], ...]:
         """Return the scale-free numbers by name."""
@@ -158,7 +175,17 @@ def compare(train: Loss, val: Loss) -> Pair:
         rise_z=_over(val.rise, val.error),
         kept_falling=train.signal.at(val.lowest_step) - train.end,
         gap_share=(val.end - train.end) / improvement if improvement > 0 else 0.0,
+        gap_limit=max(improvement, 0.0),
+        rise_limit=reference,
+        gap_growth=_gap_growth(train, val),
     )
+
+
+def _gap_growth(train: Loss, val: Loss) -> float:
+    middle = float(val.signal.steps[len(val.signal) // 2])
+    gap = val.end - train.end
+    before = val.signal.at(middle) - train.signal.at(middle)
+    return (gap - before) / gap if gap > 0 else 0.0
 
 
 def _over(change: float, error: float) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitdiag.findings import Evidence, Judgement
+import numpy as np
+
+from fitdiag.findings import Evidence, Judgement, Verdict
 from fitdiag.verdict.decision import Branch, Decision
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def _unknown(facts: Facts, decision: Decision) -> str:
     count = 0 if signal is None else len(signal)
     name = "training" if few_training else "validation"
     points = "usable point" if count == 1 else "usable points"
-    return f"The {name} loss has {count} {points}; a verdict needs {decision.needed}."
+    return f"The {name} loss has {count} {points}; a verdict needs {decision.config.min_points}."
 
 
 def _nonfinite(facts: Facts) -> Told:
@@ -61,21 +63,28 @@ def _nonfinite(facts: Facts) -> Told:
     assert train is not None, "only a run with a training loss ends non-finite"  # noqa: S101  narrows
     first = train.first_nonfinite or 0.0
     last = facts.run.span[1]
-    begin = float(train.steps[-1]) if len(train) else first
+    onset, since = first, ""
+    if (
+        len(train) > 2
+        and train.smooth[-1] > train.values[0]
+        and train.smooth[-1] > train.smooth.min()
+    ):
+        onset = min(first, float(train.steps[int(np.argmin(train.smooth))]))
+        since = f", having risen since {facts.run.moment(onset)}"
     reason = (
         f"Training loss ended non-finite: {train.nonfinite:,} of {train.count:,} values are NaN or "
-        f"infinite, the first at {facts.run.moment(first)}."
+        f"infinite, the first at {facts.run.moment(first)}{since}."
     )
-    return reason, (Evidence(curve=train.name, start=begin, end=last, label="non-finite"),), first
+    return reason, (Evidence(curve=train.name, start=first, end=last, label="non-finite"),), onset
 
 
 def _broken(facts: Facts, train: Loss) -> Told:
-    onset = train.lowest_step
+    onset = train.takeoff
     if train.fall > 0:
         share = min(train.rise / train.fall, 99.0)
         reason = (
-            f"Training loss rose from {train.lowest:.4g} at {facts.run.moment(onset)} to "
-            f"{train.end:.4g} at the end: it lost {share:.0%} of what it had gained."
+            f"Training loss rose from {train.lowest:.4g} to {train.end:.4g}, from "
+            f"{facts.run.moment(onset)} on: it lost {share:.0%} of what it had gained."
         )
     else:
         reason = (
@@ -86,8 +95,7 @@ def _broken(facts: Facts, train: Loss) -> Told:
         curve=train.signal.name,
         start=onset,
         end=float(train.signal.steps[-1]),
-        value=train.end,
-        limit=train.lowest,
+        value=train.rise,
         label="rise of training loss",
     )
     return reason, (shown,), onset
@@ -97,8 +105,8 @@ def _flat(facts: Facts, decision: Decision, pair: Pair) -> Told:
     train, val = pair.train, pair.val
     if decision.branch is Branch.CONSTANT:
         reason = (
-            f"Both losses end flat at {val.end:.4g}, the natural logarithm of {decision.classes}: "
-            f"what a model gets that gives each of {decision.classes} classes the same probability."
+            f"Both losses end at {val.end:.4g}, which is ln {decision.classes}: what a model gets "
+            f"that gives each of {decision.classes} classes the same probability."
         )
     else:
         reason = (
@@ -121,29 +129,30 @@ def _memorised(facts: Facts, decision: Decision, pair: Pair) -> Told:
         f"Training loss fell from {train.start:.4g} to {train.end:.4g} while validation loss "
         f"never improved ({val.start:.4g} to {val.end:.4g}): the model memorises."
     )
-    return reason, (_rise(val, onset),), onset
+    return reason, (_rise(pair, onset, None),), onset
 
 
 def _turned(facts: Facts, decision: Decision, pair: Pair) -> Told:
-    del decision
     train, val = pair.train, pair.val
     onset = val.lowest_step
     multiple = f"{pair.rise_z:.0f} times" if pair.rise_z < 100 else "far beyond"
     reason = (
         f"Validation loss turned at {facts.run.moment(onset)} and has risen from {val.lowest:.4g} "
         f"to {val.end:.4g} since, {multiple} its noise, while training loss fell from "
-        f"{train.signal.at(onset):.4g} to {train.end:.4g}."
+        f"{train.signal.at(onset):.4g} to {train.end:.4g} (denoised)."
     )
-    return reason, (_rise(val, onset),), onset
+    limit = decision.config.rise_share * pair.rise_limit
+    return reason, (_rise(pair, onset, limit),), onset
 
 
-def _rise(val: Loss, onset: float) -> Evidence:
+def _rise(pair: Pair, onset: float, limit: float | None) -> Evidence:
+    val = pair.val
     return Evidence(
         curve=val.signal.name,
         start=onset,
         end=float(val.signal.steps[-1]),
-        value=val.end,
-        limit=val.lowest,
+        value=val.rise,
+        limit=limit,
         label="rise of validation loss",
     )
 
@@ -174,20 +183,21 @@ def _follows(facts: Facts, decision: Decision, pair: Pair) -> Told:
     del facts
     train, val = pair.train, pair.val
     gap = val.end - train.end
-    wide = decision.verdict.value == "controlled_gap"
-    how = "follows at a stable distance" if wide else "keeps up"
+    wide = decision.verdict is Verdict.CONTROLLED_GAP
+    how = "follows at a distance" if wide else "keeps up"
     where = "above" if gap >= 0 else "below"
+    growing = " The gap still grows." if wide and pair.gap_growth > decision.config.growing else ""
     reason = (
         f"Training loss fell from {train.start:.4g} to {train.end:.4g} and validation loss {how}, "
         f"from {val.start:.4g} to {val.end:.4g}: it ends {abs(gap):.3g} {where} training, "
-        f"{min(abs(pair.gap_share), 99):.0%} of what training gained."
+        f"{min(abs(pair.gap_share), 99):.0%} of what training gained (denoised).{growing}"
     )
     shown = Evidence(
         curve=val.signal.name,
         start=float(val.signal.steps[0]),
         end=float(val.signal.steps[-1]),
-        value=val.end,
-        limit=train.end,
+        value=gap,
+        limit=decision.config.gap_share * pair.gap_limit,
         label="gap at the end",
     )
     return reason, (shown,), None
