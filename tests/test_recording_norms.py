@@ -107,13 +107,14 @@ def test_sharded_gradients_are_not_guessed(tmp_path: Path) -> None:
     optimizer = torch.optim.SGD([parameter], lr=0.1)
     run = fitdiag.record(nn.Linear(1, 1), optimizer, log=tmp_path / "logs.csv")
     run.__enter__()
+    run.log(train_loss=1.0)  # the row of step 0
     for _ in range(2):
         parameter.grad = torch.ones(2).as_subclass(Sharded)
         optimizer.step()
     with pytest.warns(RecordingWarning, match="sharded"):
         run.close()
     lines = run.path.read_text().splitlines()
-    assert [line.split(",")[5] for line in lines[1:]] == ["", ""]
+    assert [line.split(",")[5] for line in lines[1:]] == ["", "", ""]
 
 
 def test_scaled_gradients_are_unscaled(tmp_path: Path) -> None:

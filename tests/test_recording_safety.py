@@ -261,16 +261,19 @@ def test_a_full_disk_stops_the_recording_not_the_training(log: Path) -> None:
 
 
 def test_a_log_folder_that_disappears_is_said_once(tmp_path: Path) -> None:
-    """Losing the folder in the middle of a run costs the log, not the run."""
+    """Losing the folder in the middle of a run costs what comes after it, not the run."""
     folder = tmp_path / "runs"
     loop = Loop(torch.optim.SGD, lr=0.1)
-    with fitdiag.record(loop.model, loop.optimizer, loop.criterion, log=folder / "logs.csv"):
+    parts: Any = (loop.model, loop.optimizer, loop.criterion)
+    with fitdiag.record(*parts, log=folder / "logs.csv") as run:
         loop.train(5)
         (folder / "logs.csv").unlink()
         folder.rmdir()
-        with pytest.warns(RecordingWarning, match="stopped, the training goes on") as said:
+        with pytest.warns(RecordingWarning, match="rows are kept") as said:
             loop.train(600)
-    assert len(said) == 1
+        assert len(said) == 1
+        with pytest.warns(RecordingWarning, match="stopped, the training goes on"):
+            run.close()
     assert len(loop.losses) == 605 + 60
 
 
@@ -291,7 +294,7 @@ FAULTS = [
     "intake.find_batch_size",
     "intake.find_loss",
     "intake.measure_norms",
-    "recorder.fetch",
+    "flow.fetch",
     "timeline.combine",
     "writer.format_number",
 ]
@@ -450,7 +453,7 @@ def test_copies_and_files_of_a_recorded_model_are_clean(log: Path) -> None:
 
 
 def test_compiled_models_are_recorded_and_compiled_criteria_do_no_harm(log: Path) -> None:
-    """A model under torch.compile is recorded; a compiled step runs on, without its loss."""
+    """A model under torch.compile is recorded; a compiled step runs on, and its loss is missed."""
     loop = Loop(torch.optim.SGD, lr=0.1)
     compiled: Any = torch.compile(loop.model, backend="eager")
     with fitdiag.record(compiled, loop.optimizer, loop.criterion, log=log) as run:
@@ -463,9 +466,12 @@ def test_compiled_models_are_recorded_and_compiled_criteria_do_no_harm(log: Path
     def compute(x: torch.Tensor, y: torch.Tensor) -> Any:
         return loop.criterion(loop.model(x), y)
 
-    with fitdiag.record(loop.model, loop.optimizer, loop.criterion, log=log, overwrite=True):
+    run = fitdiag.record(loop.model, loop.optimizer, loop.criterion, log=log, overwrite=True)
+    with run:
         compute(loop.x, loop.y).backward()
         loop.optimizer.step()
+        with pytest.warns(RecordingWarning, match=r"torch\.compile"):
+            run.close()
     (row,) = list(csv.DictReader(io.StringIO(log.read_text())))
     assert float(row["grad_norm"]) > 0
 

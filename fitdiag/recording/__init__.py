@@ -1,8 +1,9 @@
 """Recording: the only rooms that import torch; everything that goes around a training loop.
 
 The flow, hot to cold: ``intake`` (hooks append events, nothing is fetched) → ``transfer`` (device
-numbers fetched in batches) → ``timeline`` (events become rows, plain Python) → ``writer`` (rows
-become lines of the log). :class:`~fitdiag.recording.recorder.Recorder` holds the four together.
+numbers fetched in batches) → ``timeline`` (events become rows, plain Python) → ``delivery`` (rows
+wait for the disk) → ``writer`` (rows become lines of the log). ``flow`` says when, and
+:class:`~fitdiag.recording.recorder.Recorder` holds them together.
 """
 
 from __future__ import annotations

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fitdiag.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["check_pace", "list_criteria", "list_models", "list_optimizers", "read_number"]
+__all__ = [
+    "check_log",
+    "check_pace",
+    "list_criteria",
+    "list_models",
+    "list_optimizers",
+    "read_number",
+    "read_values",
+]
 
 _Kind = TypeVar("_Kind")
 
@@ -35,9 +46,19 @@ def list_models(model: object) -> list[nn.Module]:
     Raises
     ------
     UsageError
-        If it is anything else.
+        If it is anything else, or a ScriptModule, whose calls cannot be seen.
     """
-    return _list_of(model, nn.Module, "model", "an nn.Module or several")
+    return _refuse_scripts(_list_of(model, nn.Module, "model", "an nn.Module or several"), "model")
+
+
+def _refuse_scripts(modules: list[nn.Module], what: str) -> list[nn.Module]:
+    for module in modules:
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UsageError(
+                f"{what} is a {type(module).__name__}, whose calls cannot be seen from outside: "
+                "pass the nn.Module that it was made from or that holds it"
+            )
+    return modules
 
 
 def list_optimizers(optimizer: object) -> list[Optimizer]:
@@ -74,7 +95,21 @@ def list_criteria(
             f"loss_fn is the plain function {name}, whose calls cannot be seen from outside: leave "
             f"loss_fn out here, and begin the with block by loss_fn = run.loss({name})"
         )
-    return _list_of(loss_fn, nn.Module, "loss_fn", "an nn.Module such as nn.CrossEntropyLoss()")
+    found = _list_of(loss_fn, nn.Module, "loss_fn", "an nn.Module such as nn.CrossEntropyLoss()")
+    return _refuse_scripts(found, "loss_fn")
+
+
+def check_log(log: object) -> None:
+    """Check that a log is named.
+
+    Raises
+    ------
+    UsageError
+        If it is no path, or one that no file can have.
+    """
+    name = os.fspath(log) if isinstance(log, (str, os.PathLike)) else None
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        raise UsageError(f"log is {log!r}: pass the name of a file, such as logs.csv")
 
 
 def check_pace(every: int | None, flush_seconds: float) -> None:
@@ -108,3 +143,40 @@ def read_number(value: object) -> float | Tensor:
         return int(value) if isinstance(value, int) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise UsageError(f"{value!r} is no number") from error
+
+
+def read_values(
+    values: Mapping[str, object], *, step: object = None, epoch: object = None
+) -> tuple[dict[str, float | Tensor], dict[str, float | Tensor | None]]:
+    """Return what a user logged as numbers by name, and where it belongs.
+
+    Parameters
+    ----------
+    values : mapping of str to number or Tensor
+        ``loss`` is the training loss, unless there is a ``train_loss`` beside it.
+    step, epoch : number, Tensor or None
+        Where.
+
+    Returns
+    -------
+    values : dict
+        By column.
+    where : dict
+        ``step`` and ``epoch``, None where not given.
+
+    Raises
+    ------
+    UsageError
+        If one is no number, or the step not a whole one.
+    """
+    named = {"train_loss" if name == "loss" else name: v for name, v in values.items()}
+    named |= {name: value for name, value in values.items() if name == "train_loss"}
+    checked = {name: read_number(value) for name, value in named.items()}
+    where = {"step": step, "epoch": epoch}
+    places = {name: None if v is None else read_number(v) for name, v in where.items()}
+    for name, place in places.items():
+        if isinstance(place, float) and not math.isfinite(place):
+            raise UsageError(f"{name} is {place!r}: pass a finite number")
+        if name == "step" and isinstance(place, float) and not place.is_integer():
+            raise UsageError(f"step is {place!r}: pass a whole number")
+    return checked, places

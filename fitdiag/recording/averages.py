@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median_low
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,34 +26,43 @@ class Recipe(NamedTuple):
 class Mean:
     """A mean weighted by batch size, or plain where any batch size is unknown."""
 
-    __slots__ = ("_known", "_plain", "_weight", "_weighted", "count")
+    __slots__ = ("_known", "_parts", "_plain", "_weight", "_weighted", "_weighted_parts", "count")
 
     def __init__(self) -> None:
         self.count = 0
+        self._parts = 0
         self._plain = 0.0
-        self._weighted = 0.0
         self._weight = 0.0
+        self._weighted = 0.0
+        self._weighted_parts = 0.0
         self._known = True
 
-    def add(self, value: float, weight: int | None) -> None:
-        """Take one more value."""
+    def add(self, value: float, weight: int | None, parts: int = 1) -> None:
+        """Take one more value, which is a sum of so many parts."""
         self.count += 1
+        self._parts += parts
         self._plain += value
         self._known = self._known and bool(weight)
         if self._known and weight:
             self._weighted += value * weight
             self._weight += weight
+            self._weighted_parts += parts * weight
 
     @property
     def value(self) -> float:
         """The mean so far."""
         return self._weighted / self._weight if self._known else self._plain / self.count
 
+    @property
+    def value_each(self) -> float:
+        """The mean so far of the parts."""
+        return self._weighted / self._weighted_parts if self._known else self._plain / self._parts
+
 
 class NormWindow:
     """Gradient norms of the steps since they were last taken: their mean and their peak."""
 
-    __slots__ = ("_count", "_last", "_peak", "_total")
+    __slots__ = ("_coefs", "_count", "_last", "_peak", "_total")
 
     def __init__(self) -> None:
         self._last: float | None = None
@@ -62,9 +72,12 @@ class NormWindow:
         self._count = 0
         self._total = 0.0
         self._peak = -math.inf
+        self._coefs: list[float] = []
 
-    def add(self, norm: float, *, joined: bool) -> None:
+    def add(self, norm: float, *, joined: bool, clip_coef: float | None = None) -> None:
         """Take the norm of one more step, or of another optimizer's part of the same step."""
+        if clip_coef is not None:
+            self._coefs.append(clip_coef)
         if joined and self._last is not None:
             norm = math.hypot(self._last, norm)
         else:
@@ -86,6 +99,8 @@ class NormWindow:
         if not self._count:
             return {}
         cells = {"grad_norm": self._total / self._count, "grad_norm_max": self._peak}
+        if self._coefs:  # the middle one is below 1 only where most steps were clipped
+            cells["clip_coef"] = median_low(self._coefs)
         self._clear()
         return cells
 
@@ -125,7 +140,9 @@ def combine(losses: Sequence[Loss]) -> tuple[float, int | None, Recipe]:
     return value, max(weights, default=None), Recipe(parts, spread)
 
 
-def average_evaluation(losses: Sequence[Loss], recipe: Recipe | None) -> float:
+def average_evaluation(
+    losses: Sequence[Loss], recipe: Recipe | None, *, each: bool = False
+) -> float:
     """Average an evaluation over its batches, combining losses in the way that training does.
 
     Parameters
@@ -134,12 +151,15 @@ def average_evaluation(losses: Sequence[Loss], recipe: Recipe | None) -> float:
         Those of one evaluation, in order; at least one.
     recipe : Recipe or None
         How the last training step combined its losses; None before the first one.
+    each : bool, optional
+        Whether steps sum over ever different numbers of losses, as over sequences of different
+        length: then the mean of the single losses compares. Default: no.
     """
     mean = Mean()
     parts = recipe.parts if recipe else ()
     wanted = {source for source, _ in parts} or {"criterion"}
     kept = [loss for loss in losses if loss.source in wanted] or list(losses)
-    for batch in _group(kept, recipe):
+    for batch in [[loss] for loss in kept] if each else _group(kept, recipe):
         shares = [share for _, share in parts] if len(parts) == len(batch) else [1.0] * len(batch)
         value = sum(share * read_value(loss) for share, loss in zip(shares, batch, strict=True))
         mean.add(value, batch[0].weight)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitdiag.recording.arguments import check_pace, list_criteria, list_models, list_optimizers
+from fitdiag.recording.arguments import (
+    check_log,
+    check_pace,
+    list_criteria,
+    list_models,
+    list_optimizers,
+)
 from fitdiag.recording.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -43,7 +49,9 @@ def record(
     several backward passes before one optimizer step are accumulation, and are averaged. Losses
     are averaged by batch size where it is known, and a criterion with ``reduction="sum"`` is
     divided by it, so that batches of unequal size compare. The gradient norm is that of the
-    gradients that the optimizer is given, after any clipping in the loop.
+    gradients that the optimizer is given. Where they come from a call of
+    ``torch.nn.utils.clip_grad_norm_`` by that name, it is their norm before, and ``clip_coef``
+    beside it is the factor by which they were scaled; any other clipping is not seen.
 
     Parameters
     ----------
@@ -102,6 +110,7 @@ def record(
     >>> folder.cleanup()
     """
     check_pace(every, flush_seconds)
+    check_log(log)
     return Recorder(
         list_models(model),
         list_optimizers(optimizer),

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
-__all__ = ["EpochMark", "Event", "Logged", "Loss", "Step"]
+__all__ = ["EpochMark", "Event", "Logged", "Loss", "Step", "number_backward"]
 
 # Names the backward pass that is running, which tells a sum of losses from accumulation. Where a
 # version of torch lacks it, every loss counts as having a backward pass of its own.
 _backward_number = getattr(torch._C, "_current_graph_task_id", None)  # noqa: SLF001 no public name
+
+
+def number_backward() -> int | None:
+    """Return the number of the backward pass that runs in this thread, None where none does."""
+    number = -1 if _backward_number is None else int(_backward_number())
+    return None if number < 0 else number
 
 
 class Loss:
@@ -41,15 +49,19 @@ class Loss:
         What it came from: ``"criterion"`` or ``"output"``.
     forward : int
         Forward passes of the model so far.
+    awaited : bool
+        Whether a backward pass may yet compute it again, as activation checkpointing does.
     """
 
     __slots__ = (
+        "awaited",
         "backward",
         "divide",
         "forward",
         "grad",
         "output_nr",
         "phase",
+        "recomputed",
         "seed",
         "source",
         "training",
@@ -68,6 +80,7 @@ class Loss:
         training: bool = True,
         source: str = "criterion",
         forward: int = 0,
+        awaited: bool = False,
     ) -> None:
         self.value = value
         self.weight = weight
@@ -77,9 +90,14 @@ class Loss:
         self.training = training
         self.source = source
         self.forward = forward
+        self.awaited = awaited
+        self.recomputed = False
         self.backward: int | None = None
         self.seed: Any = None
         self.output_nr = 0
+
+    def __deepcopy__(self, _memo: object) -> Loss:
+        return self  # a copy of what holds it looks ahead; the loss itself stays what it is
 
     def __call__(self, gradients: tuple[Tensor | None, ...]) -> None:
         """Note the backward pass and the gradient with which it reaches this loss."""
@@ -106,9 +124,21 @@ class Step:
         Learning rate of its first parameter group.
     closure : bool
         Whether the step evaluated the loss itself, as LBFGS does.
+    clips : sequence of (float, Tensor)
+        Limit and norm of each clipping that these gradients went through, in order.
     """
 
-    __slots__ = ("closure", "lr", "norm", "norms", "optimizer", "scale")
+    __slots__ = (
+        "clip_coef",
+        "clip_norms",
+        "closure",
+        "limits",
+        "lr",
+        "norm",
+        "norms",
+        "optimizer",
+        "scale",
+    )
 
     def __init__(
         self,
@@ -119,8 +149,12 @@ class Step:
         scale: Any = None,  # noqa: ANN401 a tensor first, a float once fetched
         lr: Any = None,  # noqa: ANN401 a tensor first, a float once fetched
         closure: bool = False,
+        clips: Sequence[tuple[float, Any]] = (),
     ) -> None:
         self.optimizer = optimizer
+        self.limits = [limit for limit, _ in clips]
+        self.clip_norms = [norm for _, norm in clips]
+        self.clip_coef: float | None = None
         self.norms = norms
         self.norm = norm
         self.scale = scale
@@ -134,7 +168,11 @@ class Logged:
     __slots__ = ("epoch", "step", "values")
 
     def __init__(
-        self, values: dict[str, Any], *, step: int | None = None, epoch: float | None = None
+        self,
+        values: dict[str, Any],
+        *,
+        step: Any = None,  # noqa: ANN401 a number, or a tensor first
+        epoch: Any = None,  # noqa: ANN401 a number, or a tensor first
     ) -> None:
         self.values = values
         self.step = step

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from torch.optim import optimizer as torch_optimizer
 
+from fitdiag.recording.clip_watch import ClipWatch
+from fitdiag.recording.clipping import list_parameters
 from fitdiag.recording.intake import holds, is_compiling
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ class WatchedLoss:
     """
 
     def __init__(self, function: Callable[..., Any], intake: Intake) -> None:
+        update_wrapper(self, function)
         self.__wrapped__ = function
         self._intake = intake
         keywords = function.keywords if isinstance(function, partial) else {}
@@ -160,13 +163,22 @@ class Hooks:
             optimizer.register_step_post_hook(_StepExit(self._intake, index)),
         ]
 
-    def attach_any_optimizer(self, models: Sequence[nn.Module]) -> None:
-        """Note the steps of every optimizer that holds a parameter of these models."""
-        finder = _OptimizerFinder(self._intake, models)
+    def attach_any_optimizer(
+        self,
+        models: Sequence[nn.Module],
+        named: Sequence[Optimizer],
+        say: Callable[[str], None],
+    ) -> None:
+        """Note the steps of every other optimizer that holds a parameter of these models."""
+        finder = _OptimizerFinder(self._intake, models, named, say)
         self._handles += [
             torch_optimizer.register_optimizer_step_pre_hook(finder.enter),
             torch_optimizer.register_optimizer_step_post_hook(finder.leave),
         ]
+
+    def attach_clipping(self) -> None:
+        """Note what ``torch.nn.utils.clip_grad_norm_`` does."""
+        self._handles.append(ClipWatch(self._intake))
 
     def detach(self) -> None:
         """Take everything away again."""
@@ -175,32 +187,101 @@ class Hooks:
         self._handles.clear()
 
 
-class _OptimizerFinder:
-    """Tells which of all the optimizers in the process are ours."""
+class _Found:
+    """An optimizer that was found: its hooks, and what it is known by."""
 
-    def __init__(self, intake: Intake, models: Sequence[nn.Module]) -> None:
+    __slots__ = ("enter", "held", "leave", "steps")
+
+    def __init__(self, intake: Intake, index: int, held: set[int]) -> None:
+        self.enter = _StepEntry(intake, index)
+        self.leave = _StepExit(intake, index)
+        self.held = held
+        self.steps: int | None = None  # steps noted before its first; None once it is trusted
+
+
+class _OptimizerFinder:
+    """Tells which of all the optimizers in the process are ours.
+
+    One that holds parameters of another takes the other's place, as where each stage of a
+    training makes its own. One whose first step contains a step of another is but a wrapper.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        models: Sequence[nn.Module],
+        named: Sequence[Optimizer],
+        say: Callable[[str], None],
+    ) -> None:
         self._intake = intake
         self._models = models
-        self._hooks: WeakKeyDictionary[Optimizer, tuple[_StepEntry, _StepExit] | None]
-        self._hooks = WeakKeyDictionary()
+        self._say = say if named else None
+        self._places = [_list_ids(optimizer) for optimizer in named]
+        self._found: WeakKeyDictionary[Optimizer, _Found | None] = WeakKeyDictionary()
+        self._found.update(dict.fromkeys(named))
+        self._named = {id(optimizer) for optimizer in named}
+        self._inside: int | None = None  # forward passes when one of ours began the step under way
 
-    def _find(self, optimizer: Optimizer) -> tuple[_StepEntry, _StepExit] | None:
-        if optimizer not in self._hooks:
+    def _find(self, optimizer: Optimizer) -> _Found | None:
+        if optimizer not in self._found:
             ours = {id(p) for model in self._models for p in model.parameters()}
-            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            index = sum(pair is not None for pair in self._hooks.values())
-            pair = (_StepEntry(self._intake, index), _StepExit(self._intake, index))
-            self._hooks[optimizer] = pair if ours & held else None
-        return self._hooks[optimizer]
+            held = _list_ids(optimizer)
+            self._found[optimizer] = self._place(held) if ours & held else None
+        return self._found[optimizer]
+
+    def _place(self, held: set[int]) -> _Found:
+        alike = (i for i, place in enumerate(self._places) if place & held)
+        found = _Found(self._intake, next(alike, len(self._places)), held)
+        found.steps = -1
+        return found
+
+    def _trust(self, optimizer: Optimizer, found: _Found) -> bool:
+        """Adopt an optimizer that has stepped for the first time, unless it is a wrapper."""
+        if found.steps != self._intake.steps:
+            self._found[optimizer] = None
+            return False
+        found.steps = None
+        index = found.enter.index
+        if index == len(self._places):
+            self._places.append(found.held)
+        self._places[index] |= found.held
+        if self._say is not None:
+            self._say(
+                f"another optimizer than the one given, {type(optimizer).__name__}, steps with "
+                "parameters of the model: its steps are recorded too"
+            )
+        return True
 
     def enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note that one of them is about to step."""
-        pair = self._find(optimizer)
-        if pair is not None:
-            pair[0](optimizer, args, kwargs)
+        try:
+            found = self._find(optimizer) if self._intake.live else None
+        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+            self._intake.fail(error)
+            return
+        if found is not None and found.steps is not None:
+            found.steps = -1 if self._inside == self._intake.forwards else self._intake.steps
+        elif found is not None or id(optimizer) in self._named:
+            self._inside = self._intake.forwards
+        if found is not None and found.steps is None:
+            found.enter(optimizer, args, kwargs)
 
-    def leave(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
+    def leave(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401 as torch gives them
         """Note that one of them has stepped."""
-        pair = self._find(optimizer)
-        if pair is not None:
-            pair[1](optimizer, args, kwargs)
+        try:
+            found = self._find(optimizer) if self._intake.live else None
+            if found is not None and found.steps is not None:
+                if not self._trust(optimizer, found):
+                    return
+                found.enter(optimizer, args, kwargs)
+        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+            self._intake.fail(error)
+            return
+        if found is not None or id(optimizer) in self._named:
+            self._inside = None
+        if found is not None:
+            found.leave(optimizer, args, kwargs)
+
+
+def _list_ids(optimizer: Optimizer) -> set[int]:
+    return {id(parameter) for parameter in list_parameters(optimizer)}

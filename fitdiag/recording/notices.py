@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Notices", "RecordingWarning"]
 
@@ -27,6 +33,23 @@ class Notices:
             warnings.warn(f"fitdiag: {sentence}", RecordingWarning, stacklevel=3)
         except RecordingWarning:
             self._print(sentence)
+
+    def tell_log(self, path: Path, *, failed: bool) -> None:
+        """Tell where the log is and how it is read, where stderr is a terminal.
+
+        Parameters
+        ----------
+        path : Path
+            The log, absolute.
+        failed : bool
+            Whether the training was ended by an exception.
+        """
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
+        near = os.path.relpath(path)
+        name = str(path) if near.startswith(os.pardir) else near
+        what = "the log is complete up to here:" if failed else "the log is"
+        self._print(f"{what} {name}; read it by: fitdiag report {shlex.quote(name)}")
 
     @staticmethod
     def _print(sentence: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,13 +72,18 @@ class Progress:
             self._bar.__enter__()
 
     def advance(self, numbers: Mapping[str, float]) -> None:
-        """Count one more epoch and show these numbers."""
-        if self._bar is not None:
+        """Count one more epoch and show these numbers; a terminal that fails is left alone."""
+        if self._bar is None:
+            return
+        try:
             parts = (f"{word} {numbers[name]:.4g}" for word, name in _SHOWN if name in numbers)
             self._bar.update(1, " ".join(parts))
+        except Exception:  # noqa: BLE001 a bar is not worth a training
+            self.close()
 
     def close(self) -> None:
-        """Leave the terminal in order."""
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
+        """Leave the terminal in order, with its cursor, as far as it answers."""
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with suppress(Exception):
+                bar.__exit__(None, None, None)

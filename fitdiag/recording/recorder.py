@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,36 +10,32 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from torch import nn
 
 from fitdiag.errors import UsageError, WriteError
-from fitdiag.recording.arguments import read_number
+from fitdiag.recording.arguments import read_values
+from fitdiag.recording.attendance import Attendance
+from fitdiag.recording.delivery import Delivery
 from fitdiag.recording.events import EpochMark, Logged
+from fitdiag.recording.flow import Flow
 from fitdiag.recording.hooks import Hooks, WatchedLoss
 from fitdiag.recording.intake import Intake
 from fitdiag.recording.notices import Notices
 from fitdiag.recording.progress import Epochs, Progress
 from fitdiag.recording.ranks import is_writing_rank
 from fitdiag.recording.timeline import Timeline
-from fitdiag.recording.transfer import count_settled, fetch
 from fitdiag.recording.writer import LogWriter, check_name
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
+    from torch import Tensor
     from torch.optim import Optimizer
 
     from fitdiag.diagnosis import Diagnosis
-    from fitdiag.monitor import Monitor
 
 __all__ = ["Recorder"]
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
-
-#: evaluations that follow each other faster than this share one flush, in seconds
-BREATH = 0.1
-#: events after which even unsettled ones are taken as they are
-OVERFULL = 8192
 
 _writing: set[Path] = set()
 
@@ -103,14 +99,20 @@ class Recorder:
         self._intake = Intake(models, on_step=self._flush_if_due, on_error=self._give_up)
         self._hooks = Hooks(self._intake)
         self._notices = Notices()
+        self._delivery = Delivery(self._writer if self._writes else None, self._notices)
+        self._flow = Flow(
+            self._intake,
+            self._timeline,
+            self._delivery,
+            Attendance(self._criteria),
+            seconds=flush_seconds,
+        )
         self._claimed = False  # the log is ours to write
+        self._entered = False
+        self._process = 0
         self._progress_wanted = progress
         self._progress: Progress | None = None
-        self._flush_seconds = flush_seconds
-        self._flushed = 0.0
         self._done_epochs = 0
-        self._rows = 0
-        self._monitor: Monitor | None = None
 
     @property
     def path(self) -> Path:
@@ -124,8 +126,9 @@ class Recorder:
     # ------------------------------------------------------------------ begin and end
 
     def __enter__(self) -> Recorder:  # noqa: PYI034 typing.Self begins with Python 3.11
-        if self._intake.live:
-            raise UsageError("this recorder is recording already: call record() for another run")
+        if self._entered:
+            state = "is recording already" if self._is_live() else "has recorded its run"
+            raise UsageError(f"this recorder {state}: call record() again for another run")
         if self._writes:
             if self.path in _writing:
                 raise WriteError(
@@ -134,13 +137,14 @@ class Recorder:
             self._writer.begin()
             _writing.add(self.path)
             self._claimed = True
-        self._flushed = time.monotonic()
+        self._process = os.getpid()
+        self._flow.begin()
         try:
             self._attach()
         except BaseException:
             self._finish(failed=True)
             raise
-        self._intake.live = True
+        self._intake.live = self._entered = True
         return self
 
     def _attach(self) -> None:
@@ -150,8 +154,8 @@ class Recorder:
             self._hooks.attach_model(model, self._criteria)
         for index, optimizer in enumerate(self._optimizers):
             self._hooks.attach_optimizer(optimizer, index)
-        if not self._optimizers:
-            self._hooks.attach_any_optimizer(self._models)
+        self._hooks.attach_any_optimizer(self._models, self._optimizers, self._notices.say)
+        self._hooks.attach_clipping()
 
     def __exit__(
         self,
@@ -170,13 +174,16 @@ class Recorder:
         if self._claimed:
             _writing.discard(self.path)
             self._claimed = False
-        if not self._intake.live:
+        live = self._is_live()
+        if self._progress is not None and os.getpid() == self._process:
+            self._progress.close()
+        if not live:
             return
         try:
-            if self._progress is not None:
-                self._progress.close()
-            self._flush(final=True, failed=failed)
-            if not self._rows and not failed and self._writes:
+            self._flow.flush(final=True, failed=failed)
+            if self._delivery.count and self._writes and self._progress_wanted is not False:
+                self._notices.tell_log(self.path, failed=failed)
+            elif not self._delivery.count and not failed and self._writes:
                 self._notices.say(
                     "nothing was recorded: the recorder saw no loss and no optimizer step. Pass "
                     "the model, optimizer and criterion that the loop uses, or call run.log()"
@@ -185,6 +192,16 @@ class Recorder:
             self._give_up(problem)
         self._intake.live = False
 
+    def _is_live(self) -> bool:
+        """Tell whether this records, and in the process in which it began: a fork only trains."""
+        if self._intake.live and os.getpid() != self._process:
+            self._intake.live = False
+            self._intake.events.clear()
+        return self._intake.live
+
+    def __deepcopy__(self, _memo: object) -> Recorder:
+        return self  # there is one log
+
     # ------------------------------------------------------------------ what the user calls
 
     def log(
@@ -192,8 +209,8 @@ class Recorder:
         values: Mapping[str, Any] | None = None,
         /,
         *,
-        step: int | None = None,
-        epoch: float | None = None,
+        step: int | Tensor | None = None,
+        epoch: float | Tensor | None = None,
         **named: Any,  # noqa: ANN401 numbers and tensors of any kind
     ) -> None:
         """Log numbers by name at the present step.
@@ -206,20 +223,22 @@ class Recorder:
         ----------
         values : mapping of str to number or Tensor, optional
             The numbers, as a mapping.
-        step : int, optional
+        step : int or Tensor, optional
             Step of the row, where the recorder sees no optimizer step; ignored otherwise.
-        epoch : float, optional
+        epoch : float or Tensor, optional
             Complete epochs, if you know better than the recorder.
         **named : number or Tensor
-            The numbers: ``train_loss``, ``val_loss``, ``val_accuracy`` and so on. Of a tensor
-            with several elements the mean is taken; nothing is fetched from a device here.
+            The numbers: ``train_loss`` (or ``loss``), ``val_loss``, ``val_accuracy`` and so on;
+            ``grad_norm/<layer>`` for single layers. Of a tensor with several elements the mean
+            is taken; nothing is fetched from a device here.
         """
-        if not self._intake.live:
+        if not self._is_live():
             return
         try:
-            pairs = {**(values or {}), **named}.items()
-            checked = {check_name(name): read_number(value) for name, value in pairs}
-            self._intake.note_values(Logged(checked, step=step, epoch=epoch))
+            checked, where = read_values({**(values or {}), **named}, step=step, epoch=epoch)
+            for name in checked:
+                check_name(name)
+            self._intake.note_values(Logged(checked, **where))
             self._flush_if_due()
         except (UsageError, TypeError, ValueError) as problem:
             self._notices.say(f"run.log() was passed over: {problem}")
@@ -313,12 +332,13 @@ class Recorder:
                 break
         """
         try:
-            if self._intake.live and self._intake.events:
-                self._flush()
-            if self._monitor is None:
+            if self._is_live() and self._intake.events:
+                self._flow.flush()
+            delivery = self._delivery
+            if delivery.monitor is None:
                 # judging lies above recording; only the user's wish reaches up to it
-                self._monitor = import_module("fitdiag.monitor").Monitor.follow(self.path)
-            return self._monitor.diagnosis()
+                delivery.monitor = import_module("fitdiag.monitor").Monitor.follow(self.path)
+            return delivery.monitor.diagnosis() if delivery.monitor else None
         except Exception as problem:  # noqa: BLE001 whatever it is, the training goes on
             self._notices.say(f"run.diagnosis() cannot judge: {problem}")
             return None
@@ -327,7 +347,7 @@ class Recorder:
 
     def _note_epoch(self, progress: Progress, *, first: bool) -> None:
         """Note that an epoch of :meth:`epochs` is complete, or that the first begins."""
-        if not self._intake.live:
+        if not self._is_live():
             return
         try:
             self._done_epochs += 0 if first else 1
@@ -340,31 +360,8 @@ class Recorder:
             self._give_up(problem)
 
     def _flush_if_due(self) -> None:
-        pause = time.monotonic() - self._flushed
-        soon = min(BREATH, self._flush_seconds)
-        due = pause >= (soon if self._intake.evaluated else self._flush_seconds)
-        if due or len(self._intake.events) >= self._intake.FULL:
-            self._flush()
-
-    def _flush(self, *, final: bool = False, failed: bool = False) -> None:
-        events = self._intake.events
-        count = len(events) if final or len(events) >= OVERFULL else count_settled(events)
-        settled, self._intake.events = events[:count], events[count:]
-        fetch(settled)
-        self._timeline.feed(settled)
-        rows = self._timeline.close(failed=failed) if final else self._timeline.drain()
-        self._rows += len(rows)
-        if self._writes:
-            self._writer.write(rows)
-        if self._monitor is not None:
-            for row in rows:
-                self._monitor.add(row.step, row.cells, epoch=row.epoch)
-        if self._writer.vanished:
-            self._notices.say(f"{self.path} was removed while it was being recorded to: begun anew")
-        if self._intake.has_sharded:
-            self._notices.say("gradients are sharded over processes: their norm is not recorded")
-        self._intake.evaluated = self._timeline.is_evaluating()
-        self._flushed = time.monotonic()
+        if self._is_live():
+            self._flow.flush_if_due()
 
     def _give_up(self, problem: Exception) -> None:
         self._intake.live = False

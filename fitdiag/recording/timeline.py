@@ -8,7 +8,9 @@ where training goes on after an evaluation, or where the user says so.
 
 from __future__ import annotations
 
+import copy
 import math
+from collections import deque
 from typing import TYPE_CHECKING
 
 from fitdiag.recording.averages import Mean, NormWindow, Recipe, average_evaluation, combine
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Row", "Timeline"]
 
+#: backward passes without a step from where on they are no longer kept one by one
+CROWD = 4096
 #: without ``every=``, the steps between two rows are at most this share of the steps so far
 SPACING = 100
 
@@ -52,7 +56,9 @@ class Timeline:
         self._rows: list[Row] = []
         self._open: Row | None = None
         self._finished = False  # a row has been finished
+        self._queue: deque[Event] = deque()  # events that are still to be taken
         self._window: list[list[Loss]] = []  # training losses since the last step, by backward
+        self._folded = 0  # backward passes of the window that are in the means already
         self._train = Mean()
         self._batch = Mean()
         self._norms = NormWindow()
@@ -71,18 +77,25 @@ class Timeline:
         self._last_row = 0
         self._fresh = True  # without optimizer steps: the next logged values begin a row
         self._bare_validation = False  # validation losses without no_grad or eval have been seen
+        self._proper_validation = False  # validation losses that no_grad or eval tells
+        self._unused = 0  # losses in training mode since the last step that nothing used
+        self._streak = 0  # steps in a row before which there were such losses
+        self._part_counts: dict[tuple[int | None, int], int] = {}  # losses summed, by place
+        self._varies = False  # sums are over ever different numbers of losses
         self._trained_in_train_mode = False
 
     # ------------------------------------------------------------------ events in
 
     def feed(self, events: Sequence[Event]) -> None:
         """Take events, whose numbers have been fetched, in order."""
-        trained = {e.source for e in events if isinstance(e, Loss) and e.backward is not None}
+        self._queue.extend(events)
+        trained = {e.source for e in self._queue if isinstance(e, Loss) and e.backward is not None}
         trained |= {source for source, _ in (self._recipe.parts if self._recipe else ())}
-        for event in events:
+        self._look_ahead(events)
+        while self._queue:  # what an interrupt leaves here is taken the next time
+            event = self._queue.popleft()
             if isinstance(event, Loss):
-                unused = event.grad and event.backward is None and event.training
-                if not (unused and trained and event.source not in trained):
+                if not (_is_unused(event) and self._is_passed_over(event, trained)):
                     self._take_loss(event, self._classify(event))
             elif isinstance(event, Step):
                 self._take_step(event)
@@ -90,6 +103,30 @@ class Timeline:
                 self._take_logged(event)
             else:
                 self._take_mark(event)
+
+    def _look_ahead(self, events: Sequence[Event]) -> None:
+        """Tell losses that a loop evaluates in training mode from batches that it skips.
+
+        Both are losses that no backward pass reaches. Validation comes before each step, or is
+        several in a row; a loop that has another way of evaluating skips them.
+        """
+        for event in events:
+            if isinstance(event, Step):
+                self._streak = self._streak + 1 if self._unused else 0
+                self._unused = 0
+            elif isinstance(event, Loss) and _is_unused(event):
+                self._unused += math.isfinite(event.value)
+            elif isinstance(event, Loss) and event.phase is None:
+                self._proper_validation |= event.backward is None
+            several = self._unused > 1 and self._has_steps()
+            if (several or self._streak > 1) and not self._proper_validation:
+                self._bare_validation = True
+
+    def _is_passed_over(self, unused: Loss, trained: set[str]) -> bool:
+        """Tell whether a loss that nothing used is neither validation nor a sign of divergence."""
+        if trained and unused.source not in trained:
+            return True
+        return unused.phase is None and not self._bare_validation and math.isfinite(unused.value)
 
     def _classify(self, loss: Loss) -> str | None:
         """Return the phase that a loss was evaluated in, or None for a training loss."""
@@ -103,10 +140,6 @@ class Timeline:
             return "val" if attacked else None
         if not loss.training:
             return "val"
-        # Neither no_grad nor eval nor a backward pass: validation, unless a loop that skips
-        # broken batches skipped this one.
-        finite = math.isfinite(loss.value)
-        self._bare_validation = self._bare_validation or finite
         return "val" if self._bare_validation else None
 
     def _take_loss(self, loss: Loss, phase: str | None) -> None:
@@ -121,6 +154,10 @@ class Timeline:
         if self.is_evaluating():
             self._end_stretch()
         self._window.append([loss])
+        if len(self._window) >= CROWD:
+            self._folded += len(self._window) - 1
+            self._fold(self._window[:-1], None)
+            del self._window[:-1]
 
     def _take_step(self, event: Step) -> None:
         self._captured = True
@@ -132,9 +169,9 @@ class Timeline:
         self._stepped.add(event.optimizer)
         if event.closure:
             del self._window[1:]  # the loss where the step began, as the closure returned it
-        self._settle_window()
+        self._settle_window(event.optimizer)
         if event.norm is not None:
-            self._norms.add(event.norm, joined=joined)
+            self._norms.add(event.norm, joined=joined, clip_coef=event.clip_coef)
         if event.lr is not None and (event.optimizer == 0 or self._lr is None):
             self._lr = event.lr
         self._place_held()
@@ -168,14 +205,24 @@ class Timeline:
         """Tell whether an evaluation is under way whose row is still to come."""
         return bool(self._evaluated) or self._validated
 
-    def _settle_window(self) -> None:
-        for losses in self._window:
-            value, weight, self._recipe = combine(losses)
-            self._train.add(value, weight)
-            self._batch.add(value, weight)
-        if not self._has_steps():
-            self.step += len(self._window)  # no optimizer to be seen: one step a backward pass
+    def _settle_window(self, optimizer: int | None = None) -> None:
+        self._fold(self._window, optimizer)
+        if not self._has_steps():  # no optimizer to be seen: one step a backward pass
+            self.step += self._folded + len(self._window)
+        self._folded = 0
         self._window.clear()
+
+    def _fold(self, window: Sequence[list[Loss]], optimizer: int | None) -> None:
+        """Put training losses into the means."""
+        for place, losses in enumerate(window):
+            parts = len(losses)
+            self._varies |= self._part_counts.setdefault((optimizer, place), parts) != parts
+            value, weight, self._recipe = combine(losses)
+            self._train.add(value, weight, parts)
+            self._batch.add(value, weight, parts)
+
+    def _read_mean(self, mean: Mean) -> float:
+        return mean.value_each if self._varies else mean.value
 
     def _place_held(self) -> None:
         for event in self._held:
@@ -187,8 +234,8 @@ class Timeline:
     def _number(self, event: Logged) -> None:
         """Choose the step of a logged row where no optimizer step was ever seen."""
         row = self._open
-        if event.step is not None:
-            self.step = event.step
+        if event.step is not None and math.isfinite(event.step):
+            self.step = int(event.step)
         elif self._fresh or (row is not None and not row.cells.keys().isdisjoint(event.values)):
             self.step += 1
         self._fresh = False
@@ -208,7 +255,7 @@ class Timeline:
             self._epoch_length, self._epoch_step = self.step - self._epoch_step, self.step
         cells = {f"{phase}_loss": self._average(phase) for phase in self._evaluated}
         if self._train.count:
-            cells.setdefault("train_loss", self._train.value)
+            cells.setdefault("train_loss", self._read_mean(self._train))
         if not self._has_steps() and done is not None and cells and self.step == before:
             self.step += int(self._fresh)
         self._put(cells)
@@ -222,7 +269,7 @@ class Timeline:
     def _average(self, phase: str) -> float:
         losses = self._evaluated[phase]
         self._sizes.setdefault(phase, set()).add(len(losses))
-        return average_evaluation(losses, self._recipe)
+        return average_evaluation(losses, self._recipe, each=self._varies)
 
     def _add_step_row_if_due(self) -> None:
         since = self.step - self._last_row
@@ -234,7 +281,7 @@ class Timeline:
             self._add_step_row()
 
     def _add_step_row(self) -> None:
-        self._put({"batch_loss": self._batch.value} if self._batch.count else {})
+        self._put({"batch_loss": self._read_mean(self._batch)} if self._batch.count else {})
         self._batch = Mean()
         self._last_row = self.step
 
@@ -246,7 +293,7 @@ class Timeline:
         if row is None or row.step != self.step:
             self._finish_row()
             row = self._open = Row(self.step, None)
-        if epoch is not None:
+        if epoch is not None and math.isfinite(epoch):
             row.epoch, row.epoch_given = epoch, True
         elif not row.epoch_given and (self._exact or self._captured):
             row.epoch = self.epoch
@@ -254,7 +301,8 @@ class Timeline:
             if given or (name not in self._explicit and name not in row.cells):
                 row.cells[name] = value
         if "grad_norm" not in row.cells and "grad_norm" not in self._explicit:
-            row.cells.update(self._norms.take())
+            norms = self._norms.take().items()
+            row.cells.update({name: v for name, v in norms if name not in self._explicit})
         if self._lr is not None and "lr" not in self._explicit:
             row.cells["lr"] = self._lr
 
@@ -271,6 +319,26 @@ class Timeline:
             self._finish_row()
         rows, self._rows = self._rows, []
         return rows
+
+    def draft(self, *, ended: bool) -> list[Row]:
+        """Return the row that is not complete yet, as far as it is known; nothing here changes.
+
+        Parameters
+        ----------
+        ended : bool
+            Whether an evaluation that is under way is known to be over.
+        """
+        if not (self.is_evaluating() or self._open is not None):
+            return []
+        told = all(len(ls) in self._sizes.get(phase, ()) for phase, ls in self._evaluated.items())
+        if not self.is_evaluating() or not (ended or told) or self._window:
+            row = copy.deepcopy(self._open)
+            return [row] if row is not None and row.cells else []
+        twin = copy.deepcopy(self)
+        twin._rows = []  # noqa: SLF001 a copy of this very object
+        twin._end_stretch()  # noqa: SLF001 a copy of this very object
+        twin._finish_row()  # noqa: SLF001 a copy of this very object
+        return twin._rows  # noqa: SLF001 a copy of this very object
 
     def close(self, *, failed: bool) -> list[Row]:
         """Return all the rows that are left, at the end of a run or where it broke off."""
@@ -306,3 +374,8 @@ class Timeline:
             sizes = self._sizes.get(phase, set())
             if len(sizes) == 1:
                 del losses[min(sizes) :]
+
+
+def _is_unused(loss: Loss) -> bool:
+    """Tell whether a loss could have been trained on, and was not."""
+    return loss.grad and loss.backward is None and loss.training

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["count_settled", "fetch", "read_numbers"]
 
+#: what torch adds to a norm before it divides a limit by it
+NUDGE = 1e-6
+
 
 def count_settled(events: Sequence[Event]) -> int:
     """Count the events at the front whose meaning is known.
@@ -27,7 +30,7 @@ def count_settled(events: Sequence[Event]) -> int:
     last_step = max((i for i, event in enumerate(events) if isinstance(event, Step)), default=-1)
     for i in range(last_step + 1, len(events)):
         event = events[i]
-        if isinstance(event, Loss) and event.grad and event.backward is None:
+        if isinstance(event, Loss) and event.backward is None and (event.grad or event.awaited):
             return i
     return len(events)
 
@@ -78,17 +81,27 @@ def _drop_needless_seeds(events: Iterable[Event]) -> None:
 def _list_places(event: Event) -> list[tuple[Tensor, Any, Any]]:
     """List the tensors of an event, each with the object that holds it and its name there."""
     if isinstance(event, Loss):
-        found: list[tuple[Tensor, Any, Any]] = [(event.value, event, "value")]
-        return found if event.seed is None else [*found, (event.seed, event, "seed")]
+        return _pick_tensors((event.value, event, "value"), (event.seed, event, "seed"))
     if isinstance(event, Step):
         vectors: list[Tensor] = event.norms or []
-        places: list[tuple[Tensor, Any, Any]] = [(v, vectors, i) for i, v in enumerate(vectors)]
-        scalars = (("scale", event.scale), ("lr", event.lr))
-        return places + [(value, event, n) for n, value in scalars if isinstance(value, Tensor)]
+        return _pick_tensors(
+            *((vector, vectors, i) for i, vector in enumerate(vectors)),
+            *((norm, event.clip_norms, i) for i, norm in enumerate(event.clip_norms)),
+            (event.scale, event, "scale"),
+            (event.lr, event, "lr"),
+        )
     if isinstance(event, Logged):
-        values = event.values
-        return [(v, values, name) for name, v in values.items() if isinstance(v, Tensor)]
+        return _pick_tensors(
+            *((value, event.values, name) for name, value in event.values.items()),
+            (event.step, event, "step"),
+            (event.epoch, event, "epoch"),
+        )
     return []
+
+
+def _pick_tensors(*places: tuple[Any, Any, Any]) -> list[tuple[Tensor, Any, Any]]:
+    """Leave out numbers, among them those that a call that was interrupted has fetched."""
+    return [place for place in places if isinstance(place[0], Tensor)]
 
 
 def _total(step: Step) -> None:
@@ -96,3 +109,6 @@ def _total(step: Step) -> None:
     norm = math.hypot(*vectors[0]) if len(vectors) == 1 else math.hypot(*chain(*vectors))
     step.norm = norm / float(step.scale) if step.scale else norm
     step.norms = None
+    if step.limits:
+        clips = zip(step.limits, step.clip_norms, strict=True)
+        step.clip_coef = math.prod(min(1.0, limit / (norm + NUDGE)) for limit, norm in clips)

@@ -13,6 +13,7 @@ from fitdiag.errors import UsageError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import RawIOBase
 
     from fitdiag.recording.timeline import Row
 
@@ -50,8 +51,9 @@ class LogWriter:
     """Writes rows to one log.
 
     The file is opened for each write and closed again, so that nothing is held while the
-    training runs. A column that was not there before makes the file be written anew, beside
-    itself, and put in place in one move.
+    training runs. Lines are only ever appended, but for a draft, a last line that is not complete
+    yet, which the next write replaces. A column that was not there before makes the file be
+    written anew, beside itself, and put in place in one move.
 
     Parameters
     ----------
@@ -70,6 +72,7 @@ class LogWriter:
         self.path = Path(path).absolute()  # the training may change its working directory
         self.columns = list(COLUMNS)
         self.vanished = False  # the file was gone when it was to be appended to
+        self._draft = b""  # lines at the end of the file that the next write replaces
         self._overwrite = overwrite
         self._check()
 
@@ -108,32 +111,54 @@ class LogWriter:
         except OSError as error:
             raise WriteError(f"{self.path} cannot be written: {error.strerror or error}") from error
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Sequence[Row], draft: Sequence[Row] = ()) -> None:
         """Append rows; the file grows by all of them or by none.
+
+        Parameters
+        ----------
+        rows : sequence of Row
+            Those that are complete.
+        draft : sequence of Row, optional
+            What is known of the next one; the next write replaces it.
 
         Raises
         ------
         OSError
             If the disk does not take them.
         """
-        if not rows:
-            return
-        fresh = [name for row in rows for name in row.cells if name not in self.columns]
+        fresh = [name for row in (*rows, *draft) for name in row.cells if name not in self.columns]
         if fresh:
             self._widen(list(dict.fromkeys(fresh)))
-        lines = "".join(self._format(row) for row in rows).encode()
-        with self.path.open("ab", buffering=0) as file:
+        lines, last = ("".join(map(self._format, part)).encode() for part in (rows, draft))
+        if not rows and last == self._draft:
+            return
+        with self.path.open("r+b" if self.path.exists() else "ab", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
+            lines += last
             if not size:
                 self.vanished = True
                 lines = self._header() + lines
+            start = self._find_draft(file, size)
+            self._draft = b""
             try:
+                if size - start > len(lines):
+                    file.truncate(start)
+                file.seek(start)
                 written = 0
                 while written < len(lines):
                     written += file.write(lines[written:]) or 0
             except BaseException:
-                file.truncate(size)
+                file.truncate(start)
                 raise
+        self._draft = last
+
+    def _find_draft(self, file: RawIOBase, size: int) -> int:
+        """Return where the next line begins: over the draft, unless somebody wrote after it."""
+        start = size - len(self._draft)
+        if not self._draft or start < 0:
+            return size
+        file.seek(start)
+        return start if file.read(len(self._draft)) == self._draft else size
 
     def _format(self, row: Row) -> str:
         cells = (format_number(row.cells.get(name)) for name in self.columns[2:])
@@ -157,6 +182,7 @@ class LogWriter:
             Path(beside).unlink(missing_ok=True)
             raise
         self.columns = columns
+        self._draft = self._draft.replace(b"\n", commas + b"\n")
 
 
 def check_name(name: str) -> str:
