@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fitdiag.diagnosis import Config, Diagnosis, diagnose
     from fitdiag.errors import FitdiagError, ReadError
     from fitdiag.findings import Checkpoint, Evidence, Finding, Severity, Skip, Verdict
-    from fitdiag.readers import read
+    from fitdiag.readers import read, runs
     from fitdiag.recording import Recorder, record
     from fitdiag.report import write_report
     from fitdiag.run import Curve, Run, Source
@@ -43,6 +43,7 @@ __all__ = [
     "diagnose",
     "read",
     "record",
+    "runs",
     "write_report",
 ]
 
@@ -64,6 +65,7 @@ _HOMES = {
     "diagnose": "diagnosis",
     "read": "readers",
     "record": "recording",
+    "runs": "readers",
     "write_report": "report",
 }
 

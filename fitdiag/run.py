@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -261,6 +262,78 @@ class Run:
             else Curve(name="epoch", steps=axis, values=np.asarray(epochs, dtype=float)),
             source=source or Source(),
         )
+
+    @classmethod
+    def from_frame(
+        cls, frame: object, *, columns: Mapping[str, str] | None = None, run: int | None = None
+    ) -> Run:
+        """Make a run from a pandas DataFrame; its columns are told by their names.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame, shape (n, columns)
+            One row for each epoch, step or log call, wide or long, as in a CSV log. An index with
+            a name counts as a column. NaN means what it means in :meth:`from_arrays`.
+        columns : mapping of str to str, optional
+            Canonical curve name to column, where the names do not tell.
+        run : int, optional
+            Which of several runs in the frame, as for :func:`fitdiag.read`.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        ReadError
+            If the frame is empty, or no column can be told to be the training loss.
+
+        Examples
+        --------
+        >>> import fitdiag, pandas
+        >>> frame = pandas.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0], "val_loss": [2.5, 2.0]})
+        >>> fitdiag.Run.from_frame(frame).val_loss.values.tolist()
+        [2.5, 2.0]
+        """
+        made: Run = import_module("fitdiag.readers.frames").make_from_frame(frame, columns, run)
+        return made
+
+    @classmethod
+    def from_history(
+        cls, history: object, *, columns: Mapping[str, str] | None = None, run: int | None = None
+    ) -> Run:
+        """Make a run from a history that lies in memory.
+
+        Parameters
+        ----------
+        history : keras.callbacks.History, dict of lists, or list of dicts
+            What ``model.fit`` returns, its ``history``, or what a loop collected: a list for each
+            curve, or a dict for each epoch. Dicts within are read with a slash between the names.
+            A list that is shorter by a whole factor was measured every so many epochs.
+        columns : mapping of str to str, optional
+            Canonical curve name to key, where the keys do not tell.
+        run : int, optional
+            Which of several runs in it, as for :func:`fitdiag.read`.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        ReadError
+            If it is empty, its lists do not fit together, or no key can be told to be the
+            training loss.
+
+        Examples
+        --------
+        >>> import fitdiag
+        >>> run = fitdiag.Run.from_history({"loss": [2.0, 1.0], "val_loss": [2.5, 2.0]})
+        >>> run.train_loss.values.tolist()
+        [2.0, 1.0]
+        """
+        made: Run = import_module("fitdiag.readers.frames").make_from_history(history, columns, run)
+        return made
 
     def get(self, *names: str) -> Curve | None:
         """Return the first of these curves that the run has and that is not empty, or None."""

@@ -209,13 +209,13 @@ CASES = {
         "epoch,loss\n0,9\n1,8\n2,8\n0,4\n1,3\n",
         {"train_loss": [4, 3]},
         steps=[0, 1],
-        note="holds 2 runs; the last was used (rows 4 to 5)",
+        note="holds 2 runs; this is the last.",
     ),
     "a run just begun": Case(
         "epoch,loss\n0,4\n1,3\n0,9\n",
         {"train_loss": [4, 3]},
         steps=[0, 1],
-        note="the last complete one was used",
+        note="this is number 1, the last complete one.",
     ),
     "newest first": Case("epoch,loss\n3,1\n2,2\n1,3\n", {"train_loss": [3, 2, 1]}, steps=[1, 2, 3]),
     "a torn last line": Case(

@@ -65,8 +65,19 @@ def parse_mappings(
                 context,
                 option,
             )
+        if _is_curve(column) and not _is_curve(name):
+            raise click.BadParameter(
+                f'{value!r} is the other way round; write {column}="{name}".', context, option
+            )
         mapping[name] = column
     return mapping
+
+
+def _is_curve(word: str) -> bool:
+    """Tell whether a word can only be meant as the name of a curve."""
+    from fitdiag.readers.roles import TARGETS
+
+    return word in TARGETS or (word.startswith(("train_", "val_")) and word.isidentifier())
 
 
 def parse_words(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,15 @@ __all__ = ["DEFAULT_FAIL_ON", "cli"]
 #: what ``fitdiag check`` fails on unless it is told otherwise
 DEFAULT_FAIL_ON = ("error", "overfitting", "no_learning", "diverged")
 
-_log = click.argument("log", type=click.Path())
+_logs = click.argument("logs", type=click.Path(), nargs=-1, required=True, metavar="LOG...")
+_run = click.option(
+    "--run",
+    "number",
+    type=int,
+    metavar="N",
+    help="Which run, where the log holds several: from 1, or from -1 at the end. Default: the "
+    "last complete one.",
+)
 _mapping = click.option(
     "--map",
     "columns",
@@ -45,36 +54,36 @@ _config = click.option(
 
 
 @click.group(
-    cls=CommandGroup, invoke_without_command=True, context_settings={"max_content_width": 96}
+    cls=CommandGroup, invoke_without_command=True, context_settings={"max_content_width": 80}
 )
 @click.version_option(__version__, message="fitdiag %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Tell whether a training run is any good, what went wrong, and which checkpoint to keep.
+    """Tell whether a training run is any good, and which checkpoint to keep.
 
-    fitdiag reads the log of a training run, whoever wrote it, and says what happened (no
-    learning, overfitting, ideal, controlled gap, diverged), whether the gradients were
-    healthy, and which checkpoint to keep.
+    fitdiag reads the log of a training run, whoever wrote it, and says what
+    happened (no learning, overfitting, ideal, controlled gap, diverged), whether
+    the gradients were healthy, and which checkpoint to keep.
 
     For example:
-      fitdiag report logs.csv            print a summary, write logs.report.html and .png
-      fitdiag report logs.csv -o out/    the two files into a folder
-      fitdiag check logs.csv             for CI: exit code 1 when something is wrong
-      fitdiag explain overfitting        what a verdict or a finding means, and what to do
+      fitdiag report logs.csv          print a summary, write a page and a picture
+      fitdiag report logs.csv -o out/  the two files into a folder
+      fitdiag check logs.csv           for CI: exit code 1 when something is wrong
+      fitdiag explain overfitting      what a verdict or a finding means
 
     Record a log in your own PyTorch loop, which stays as it is:
       with fitdiag.record(model, optimizer, loss_fn, log="logs.csv"):
           ...
 
-    Exit codes: 0 fine, 1 found by `check`, 2 usage or an output that cannot be written,
-    3 a log that cannot be read or judged.
+    Exit codes: 0 fine, 1 found by `check`, 2 usage or an output that cannot be
+    written, 3 a log that cannot be read, or that `check` cannot judge.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 @cli.command()
-@_log
+@_logs
 @click.option(
     "-o",
     "--output",
@@ -92,6 +101,7 @@ def cli(context: click.Context) -> None:
 )
 @_mapping
 @_input_format
+@_run
 @_config
 @click.option("--force", is_flag=True, help="Overwrite files that fitdiag did not write.")
 @click.option("-v", "--verbose", is_flag=True, help="Say everything in the summary.")
@@ -105,11 +115,12 @@ def cli(context: click.Context) -> None:
 )
 def report(
     *,
-    log: str,
+    logs: tuple[str, ...],
     outputs: tuple[str, ...],
     form: str | None,
     columns: dict[str, str],
     input_format: str | None,
+    number: int | None,
     config: str | None,
     force: bool,
     verbose: bool,
@@ -118,24 +129,34 @@ def report(
 ) -> None:
     """Diagnose the run in LOG: a summary here, and a report to keep.
 
-    Without options the summary goes to standard output, and NAME.report.html and
-    NAME.report.png are written into the current folder. With -o only what it names is written.
-    With --format only that one document is made: on standard output, or where -o says.
+    Without options the summary goes to standard output, and NAME.report.html
+    and NAME.report.png are written into the current folder. With -o only what
+    it names is written. With --format only that one document is made: on
+    standard output, or where -o says.
 
-    A file is written whole or not at all, and one that fitdiag did not write is never
-    overwritten without --force.
+    A file is written whole or not at all, and one that fitdiag did not write is
+    never overwritten without --force.
+
+    The exit code is 0 whatever the verdict is, inconclusive too; `fitdiag check`
+    judges by it.
 
     For example:
       fitdiag report logs.csv
       fitdiag report logs.csv -o out/ -o run.json
       fitdiag report logs.csv --format md >> "$GITHUB_STEP_SUMMARY"
       fitdiag report logs.csv --format json | jq .verdict
-      fitdiag report other.csv --map train_loss="my loss" --map val_loss="dev loss"
+      fitdiag report x.csv --map train_loss="my loss" --map val_loss="dev loss"
+      fitdiag report results/            the newest complete run in a folder
+      fitdiag report metrics.csv --run 2
+      fitdiag report train.csv val.csv   one run in several tables
     """
-    work = plan(log, outputs, form, terminal=sys.stdout.isatty())
-    diagnosis = _diagnose(log, columns, input_format, config)
+    work = plan(logs[0], outputs, form, terminal=sys.stdout.isatty())
+    diagnosis = _diagnose(logs, columns, input_format, number, config)
+    work.check(force=force)
     printed = work.printed or ("text" if work.summary and not quiet else None)
     if printed is not None:
+        if printed == "text" and os.path.isdir(logs[0]):  # noqa: PTH112 no word may raise here
+            click.echo(_say_choice(diagnosis))
         _print(diagnosis, printed, verbose=verbose, color=_wants_color(color))
     written: list[str] = []
     try:
@@ -146,7 +167,7 @@ def report(
 
 
 @cli.command()
-@_log
+@_logs
 @click.option(
     "--fail-on",
     callback=parse_words,
@@ -158,20 +179,23 @@ def report(
 )
 @_mapping
 @_input_format
+@_run
 @_config
 def check(
     *,
-    log: str,
+    logs: tuple[str, ...],
     fail_on: tuple[str, ...],
     columns: dict[str, str],
     input_format: str | None,
+    number: int | None,
     config: str | None,
 ) -> int:
     """Judge the run in LOG by its exit code, for CI.
 
-    Prints the verdict and one line for each finding. Exits with 0 when nothing of --fail-on was
-    found, 1 when something was, 2 for a wrong argument, and 3 when the log cannot be read or
-    the run cannot be judged (an inconclusive verdict that --fail-on does not name).
+    Prints the verdict and one line for each finding. Exits with 0 when nothing
+    of --fail-on was found, 1 when something was, 2 for a wrong argument, and 3
+    when the log cannot be read or the run cannot be judged (an inconclusive
+    verdict that --fail-on does not name).
 
     For example:
       fitdiag check logs.csv
@@ -181,8 +205,8 @@ def check(
     from fitdiag.cli.checking import check_words, exit_code, lines
 
     check_words(fail_on)
-    diagnosis = _diagnose(log, columns, input_format, config)
-    for line in lines(log, diagnosis, fail_on):
+    diagnosis = _diagnose(logs, columns, input_format, number, config)
+    for line in lines(" ".join(logs), diagnosis, fail_on):
         click.echo(line)
     return exit_code(diagnosis, fail_on)
 
@@ -219,14 +243,29 @@ def formats() -> None:
 
 
 def _diagnose(
-    log: str, columns: dict[str, str], input_format: str | None, config: str | None
+    logs: tuple[str, ...],
+    columns: dict[str, str],
+    input_format: str | None,
+    number: int | None,
+    config: str | None,
 ) -> Diagnosis:
     from fitdiag.configuration import load_config
     from fitdiag.diagnosis import diagnose
     from fitdiag.readers import read
 
     limits = load_config(config)
-    return diagnose(read(log, format=input_format, columns=columns), limits)
+    path = logs[0] if len(logs) == 1 else logs
+    return diagnose(read(path, format=input_format, columns=columns, run=number), limits)
+
+
+def _say_choice(diagnosis: Diagnosis) -> str:
+    """Return which log of a folder was read, as wide as a summary."""
+    from fitdiag.report.words import TEXT_LENGTH, clean
+
+    source = diagnosis.run.source
+    chosen = next((note for note in source.notes if note.startswith("Read ")), "")
+    width = min(shutil.get_terminal_size().columns, 100)
+    return click.wrap_text(clean(chosen or f"Read {source.path}.", TEXT_LENGTH), width)
 
 
 def _wants_color(choice: str) -> bool:

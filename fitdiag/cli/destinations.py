@@ -44,6 +44,20 @@ class Work:
     printed: str | None
     summary: bool
 
+    def check(self, *, force: bool) -> None:
+        """Refuse what could not be written later on, as far as it shows now.
+
+        Raises
+        ------
+        WriteError
+            If a file is not fitdiag's and ``force`` is not given, or a folder takes no file.
+        """
+        from fitdiag.report.destination import check_place
+
+        for path, form in self.files:
+            if path.parent.is_dir() or path.parent not in self.folders:
+                check_place(path, form, force=force)
+
     def write(self, diagnosis: Diagnosis, *, force: bool) -> Iterator[Path]:
         """Write the files, each whole or not at all, and yield each one once it is there.
 
@@ -127,6 +141,11 @@ def _format_of(output: str, form: str | None) -> str:
     known = SUFFIXES.get(Path(output).suffix.lower())
     if known is not None and form is not None and known != form:
         raise UsageError(f"-o {output} and --format {form} contradict each other; drop one.")
+    if form is None and not Path(output).suffix:
+        raise UsageError(
+            f"{output} has no suffix: for a folder write {output}/, for a file end it in one of "
+            f"{', '.join(SUFFIXES)}"
+        )
     return choose_format(output, form)
 
 

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from fitdiag.readers.axis import Axis
     from fitdiag.readers.roles import Pick, Plan
 
-__all__ = ["Table", "build_run"]
+__all__ = ["Table", "build_runs"]
 
-#: a run in a file that holds several is used if it has at least as many rows as this
+#: steps that return to their start begin a new run if one of the runs has at least so many rows
 LEAST_ROWS = 2
+
+#: a table that seems to hold more runs than this has no column that counts steps
+MOST_RUNS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,27 +62,42 @@ class Table:
         return replace(self, columns=columns)
 
     def find_measured(self, pick: Pick, plan: Plan) -> NDArray[np.bool_]:
-        """Return in which rows a curve was measured."""
+        """Return in which rows a curve was measured, with all its parts."""
         measured = ~self.columns[pick.index].missing
+        for part in pick.more:
+            measured &= ~self.columns[part].missing
         if pick.split and plan.split is not None:
             measured &= self.columns[plan.split].values == SPLIT_CODES[pick.split]
         return measured
 
+    def add_up(self, pick: Pick) -> NDArray[np.float64]:
+        """Return the values of a curve: a column, or the sum of those that are its parts."""
+        values = self.columns[pick.index].values
+        for part in pick.more:
+            values = values + self.columns[part].values
+        return values
 
-def build_run(table: Table, plan: Plan) -> Run:
-    """Make a run of a table.
+    def label(self, pick: Pick) -> str:
+        """Return how the log calls a curve."""
+        return " + ".join(self.header[at] for at in (pick.index, *pick.more))
+
+
+def build_runs(table: Table, plan: Plan) -> list[Run]:
+    """Make the runs of a table.
 
     Parameters
     ----------
     table : Table
         Its columns.
     plan : Plan
-        Which column is which curve. Its notes are the first notes of the run.
+        Which column is which curve. Its notes are the first notes of each run.
 
     Returns
     -------
-    Run
-        With one curve for every planned column that holds a value.
+    list of Run
+        In the order of the file, each with one curve for every planned column that holds a value
+        in its rows. Runs that a column such as ``fold`` tells apart, or that begin where steps
+        and epochs return to their start, are several; a resumed one is joined.
 
     Raises
     ------
@@ -88,20 +106,64 @@ def build_run(table: Table, plan: Plan) -> Run:
     """
     notes = list(plan.notes)
     table = _drop_rows(table, plan, notes)
+    runs = []
+    for part, told in _cut_groups(table, plan):
+        runs += _build_part(part, plan, [*notes, *told])
+    if not runs:
+        raise ReadError(f"{table.path} holds no value in any of its curves.")
+    return runs
+
+
+def _cut_groups(table: Table, plan: Plan) -> list[tuple[Table, list[str]]]:
+    """Cut a table by the columns that name runs."""
+    if not plan.groups:
+        return [(table, [])]
+    codes = np.stack([table.columns[at].values for at in plan.groups], axis=1)
+    _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    if first.size < 2 or LEAST_ROWS * first.size > codes.shape[0]:
+        return [(table, [])]
+    which = which.reshape(-1)
+    names = " and ".join(f'"{table.header[at]}"' for at in plan.groups)
+    return [
+        (
+            table.select(which == which[row]),
+            [f"Column {names} tells {first.size} runs apart; this one begins in row {row + 1}."],
+        )
+        for row in np.sort(first)
+    ]
+
+
+def _build_part(table: Table, plan: Plan, notes: list[str]) -> list[Run]:
     step, epoch, index = (
         None if at is None else table.columns[at] for at in (plan.step, plan.epoch, plan.index)
     )
     train = plan.curves.get("train_loss") or plan.curves.get("batch_loss")
     measured = None if train is None else table.find_measured(train, plan)
     axis = choose_axis(step, epoch, index, measured, native=table.native)
-    span = _choose_span(table, plan, axis, measured, notes)
-    if span is not None:
-        table = table.select(span)
-        axis = axis.select(span)
+    spans = _find_spans(table, plan, axis)
+    what = axis.clock[1]
+    if len(spans) > MOST_RUNS:
+        notes = [*notes, f"Of {len(spans):,} runs only the last {MOST_RUNS:,} were read."]
+        spans = spans[-MOST_RUNS:]
+    runs = []
+    for rows in spans:
+        told = list(notes)
+        if len(spans) > 1:
+            told.append(
+                f"The {what}s start again; this run is rows {rows.start + 1} to {rows.stop}."
+            )
+        whole = len(spans) == 1
+        part, clock = (table, axis) if whole else (table.select(rows), axis.select(rows))
+        runs.append(_build_one(part, plan, clock, told))
+    return [run for run in runs if run.curves]
+
+
+def _build_one(table: Table, plan: Plan, axis: Axis, notes: list[str]) -> Run:
     notes.extend(axis.notes)
+    alive = axis.find_alive() if not _is_stacked(table, plan, axis) else None
+    if alive is not None:
+        table, axis = table.select(alive), axis.select(alive)
     curves = _make_curves(table, plan, axis, notes)
-    if not curves:
-        raise ReadError(f"{table.path} holds no value in any of its curves.")
     return Run(
         curves=curves,
         unit=axis.unit,
@@ -109,15 +171,53 @@ def build_run(table: Table, plan: Plan) -> Run:
         source=Source(
             path=table.path,
             format=table.format,
-            columns={name: table.header[plan.curves[name].index] for name in curves},
+            columns={name: table.label(plan.curves[name]) for name in curves},
             notes=tuple(notes),
         ),
     )
 
 
+def _find_spans(table: Table, plan: Plan, axis: Axis) -> list[slice]:
+    """Cut at every return to the start, but not between the splits of one run."""
+    clock, _ = axis.clock
+    starts = find_starts(clock)
+    ends = [*starts[1:], clock.size]
+    whole = [slice(0, clock.size)]
+    if len(starts) < 2 or max(np.subtract(ends, starts)) < LEAST_ROWS:
+        return whole
+    spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+    sides = [table.find_measured(pick, plan) for pick in _find_sides(plan)]
+    if len(sides) < 2 or len(spans) > MOST_RUNS:
+        return spans
+    joined = [spans[0]]
+    for span in spans[1:]:
+        before = joined[-1]
+        pairs = [(bool(side[before].any()), bool(side[span].any())) for side in sides]
+        if all(one != other for one, other in pairs):  # first the one split, then the other
+            joined[-1] = slice(before.start, span.stop)
+        else:
+            joined.append(span)
+    return joined
+
+
+def _find_sides(plan: Plan) -> list[Pick]:
+    train = plan.curves.get("train_loss") or plan.curves.get("batch_loss")
+    return [pick for pick in (train, plan.curves.get("val_loss")) if pick is not None]
+
+
+def _is_stacked(table: Table, plan: Plan, axis: Axis) -> bool:
+    """Tell whether all rows of one split stand before all rows of the other."""
+    sides = [np.flatnonzero(table.find_measured(pick, plan)) for pick in _find_sides(plan)]
+    if len(sides) < 2 or not axis.turns or not all(side.size for side in sides):
+        return False
+    first, second = sides
+    return bool(first[-1] < second[0] or second[-1] < first[0])
+
+
 def _drop_rows(table: Table, plan: Plan, notes: list[str]) -> Table:
     """Drop rows without any number; note them, single bad cells and unusual spellings."""
-    numbers = {at: cells for at, cells in table.columns.items() if at != plan.split}
+    words = {plan.split, *plan.groups}
+    numbers = {at: cells for at, cells in table.columns.items() if at not in words}
     kinds = frozenset().union(*(cells.kinds for cells in numbers.values()))
     notes.extend(f"{sentence}." for kind, sentence in KINDS.items() if kind in kinds)
     empty = np.logical_and.reduce([cells.missing for cells in numbers.values()])
@@ -139,31 +239,6 @@ def _drop_rows(table: Table, plan: Plan, notes: list[str]) -> Table:
     return table.select(~empty) if empty.any() else table
 
 
-def _choose_span(
-    table: Table, plan: Plan, axis: Axis, measured: NDArray[np.bool_] | None, notes: list[str]
-) -> slice | None:
-    """Cut at every return to the start; return the last run that can be used."""
-    clock, what = axis.clock
-    starts = find_starts(clock)
-    ends = [*starts[1:], clock.size]
-    if len(starts) < 2 or max(np.subtract(ends, starts)) < LEAST_ROWS:
-        return None
-    spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
-    full = spans
-    if measured is not None:
-        full = [span for span in spans if measured[span].sum() >= LEAST_ROWS] or spans
-    if "val_loss" in plan.curves:
-        has_val = table.find_measured(plan.curves["val_loss"], plan)
-        full = [span for span in full if has_val[span].any()] or full
-    chosen = full[-1]
-    which = "last" if chosen == spans[-1] else "last complete one"
-    notes.append(
-        f"The {what}s start again, so the file holds {len(spans)} runs; the {which} was used "
-        f"(rows {chosen.start + 1} to {chosen.stop})."
-    )
-    return chosen
-
-
 def _make_curves(table: Table, plan: Plan, axis: Axis, notes: list[str]) -> dict[str, Curve]:
     known = np.isfinite(axis.steps)
     is_whole, is_sorted = bool(known.all()), axis.is_sorted
@@ -175,7 +250,7 @@ def _make_curves(table: Table, plan: Plan, axis: Axis, notes: list[str]) -> dict
     repeats = 0
     for name, pick in plan.curves.items():
         measured = table.find_measured(pick, plan)
-        values = table.columns[pick.index].values
+        values = table.add_up(pick)
         if not table.native:
             measured = _drop_placeholders(values, measured)
         if not is_whole:
@@ -190,10 +265,10 @@ def _make_curves(table: Table, plan: Plan, axis: Axis, notes: list[str]) -> dict
         if steps.size:
             steps.setflags(write=False)
             values.setflags(write=False)
-            label = table.header[pick.index]
-            curves[name] = Curve(name=name, steps=steps, values=values, label=label or name)
+            label = table.label(pick) or name
+            curves[name] = Curve(name=name, steps=steps, values=values, label=label)
         elif not table.native:  # the recorder names columns before it knows what comes
-            notes.append(f'Column "{table.header[pick.index]}" holds no value.')
+            notes.append(f'Column "{table.label(pick)}" holds no value.')
     if repeats and not axis.turns:
         notes.append(f"Several rows share one {axis.unit}: the last value of a curve was used.")
     return curves

@@ -67,7 +67,17 @@ class Axis:
     def notes(self) -> list[str]:
         """What a reader of the run should know of its steps."""
         notes = [self.reason] if self.reason else []
-        if not self.is_sorted and self.turns:
+        alive = self.find_alive()
+        if alive is not None:
+            clock, what = self.clock
+            lost = int(alive.size - alive.sum())
+            rows = "1 row that was" if lost == 1 else f"{lost} rows that were"
+            back = int(np.count_nonzero(np.diff(clock[np.isfinite(clock)]) < 0))
+            times = "once" if back == 1 else f"{back} times"
+            notes.append(
+                f"The {what}s go back {times} (a resumed run): left out {rows} done again after it."
+            )
+        elif not self.is_sorted and self.turns:
             times = "once" if self.turns == 1 else f"{self.turns} times"
             notes.append(
                 f"The {self.unit}s go back {times} (a resumed or appended run): where one occurs "
@@ -75,11 +85,35 @@ class Axis:
             )
         return notes
 
-    def select(self, rows: slice) -> Axis:
+    def find_alive(self) -> NDArray[np.bool_] | None:
+        """Return the rows that a resumed run did not do again; None if nothing was resumed.
+
+        Steps that go back at more than one row in ten are in no order, rather than resumed.
+        """
+        clock, _ = self.clock
+        known = np.isfinite(clock)
+        if not (clock[1:] < clock[:-1]).any() and known.all():
+            return None
+        filled = np.where(known, clock, np.inf)
+        rows = np.flatnonzero(known)
+        turns = rows[1:][np.diff(clock[rows]) < 0]
+        if not turns.size or turns.size > max(1, clock.size // 10):
+            return None
+        ahead = np.full(clock.size + 1, np.inf)
+        ahead[turns] = clock[turns]
+        ahead = np.minimum.accumulate(ahead[::-1])[::-1][1:]
+        # of equal steps each curve keeps its last value; counted rows of an epoch go all at once
+        again = filled >= ahead if self.unit is StepUnit.ROW else filled > ahead
+        alive: NDArray[np.bool_] = ~(known & again)
+        return alive
+
+    def select(self, rows: slice | NDArray[np.bool_]) -> Axis:
         """Return the axis of some rows; counted rows are counted anew."""
         steps = self.steps[rows]
-        if self.unit is StepUnit.ROW:
-            steps = steps - steps[0] + self.steps[0] if steps.size else steps
+        if self.unit is StepUnit.ROW and steps.size:
+            if not isinstance(rows, slice):
+                steps = self.steps[: steps.size]
+            steps = steps - steps[0] + self.steps[0]
         epochs = None if self.epochs is None else self.epochs[rows]
         return replace(self, steps=steps, epochs=epochs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ __all__ = [
     "is_number",
     "parse_cells",
     "parse_splits",
+    "parse_words",
 ]
 
 #: cells that say "not measured"; ``nan`` is none of them: it is a measured value
@@ -81,6 +83,8 @@ def is_number(cell: str) -> bool:
     token = cell.strip()
     if token.lower() in MISSING:
         return False
+    if token[:1].isalpha() and "(" not in token:
+        return _FINITENESS.fullmatch(token.lower()) is not None
     return _read_number(token, ".") is not None or _read_number(token, ",") is not None
 
 
@@ -130,6 +134,15 @@ def parse_splits(texts: Sequence[object]) -> Cells:
         if text not in codes:
             codes[text] = SPLIT_CODES[find_split(text)] if isinstance(text, str) else -1.0
         values[row] = codes[text]
+    return Cells(values=values, missing=np.zeros(len(texts), dtype=bool))
+
+
+def parse_words(texts: Sequence[object]) -> Cells:
+    """Read a column that names runs: equal words become equal numbers, absent ones -1."""
+    values = np.full(len(texts), -1.0)
+    for row, text in enumerate(texts):
+        if isinstance(text, str) and (word := text.strip()).lower() not in MISSING:
+            values[row] = zlib.crc32(word.encode())
     return Cells(values=values, missing=np.zeros(len(texts), dtype=bool))
 
 

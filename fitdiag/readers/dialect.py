@@ -123,7 +123,7 @@ def _try_delimiter(
         header=header or tuple(str(number + 1) for number in range(width)),
         named=header is not None,
         skip=first,
-        decimal=_find_decimal(body),
+        decimal=_find_decimal(body, delimiter),
         quoted=quoted and bool(delimiter),
         spaced=bool(delimiter) and any(f"{delimiter} " in line for line in lines),
     )
@@ -160,14 +160,18 @@ def _find_header(
     return tuple(cell.strip().strip("\ufeff\"'").strip()[:200] for cell in cells)
 
 
-def _find_decimal(body: list[list[str]]) -> str:
-    commas = dots = 0
+def _find_decimal(body: list[list[str]], delimiter: str) -> str:
+    """Return what stands before the decimals; `1,234` may be either, `;` between cells decides."""
+    commas = dots = grouped = 0
     for row in body:
         for cell in row:
             token = cell.strip().rstrip("%")
             whole, comma, rest = token.partition(",")
             if comma and (rest[:1].isdigit() or not rest) and whole.lstrip("+-").isdigit():
-                commas += len(rest) != 3 or whole.lstrip("+-") == "0"
+                is_group = len(rest) == 3 and whole.lstrip("+-") != "0"
+                commas, grouped = commas + (not is_group), grouped + is_group
             elif "." in token and token[-1:].isdigit() and "," not in token:
                 dots += 1
+    if not commas and not dots and delimiter in {";", "\t"}:
+        return "," if grouped else "."
     return "," if commas > dots else "."

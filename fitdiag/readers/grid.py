@@ -10,7 +10,14 @@ import numpy as np
 
 from fitdiag.errors import ReadError
 from fitdiag.readers import files
-from fitdiag.readers.cells import MISSING, Cells, CellsBuilder, parse_cells, parse_splits
+from fitdiag.readers.cells import (
+    MISSING,
+    Cells,
+    CellsBuilder,
+    parse_cells,
+    parse_splits,
+    parse_words,
+)
 from fitdiag.readers.dialect import split_rows
 from fitdiag.readers.text import decode, split_lines
 
@@ -48,6 +55,8 @@ class Wanted:
         Indices of the columns to read.
     split : int or None
         Which of them names splits instead of holding numbers.
+    groups : tuple of int
+        Which of them name runs.
     """
 
     path: Path
@@ -55,6 +64,7 @@ class Wanted:
     encoding: str
     columns: Sequence[int]
     split: int | None
+    groups: tuple[int, ...] = ()
 
     def open_rows(self) -> IO[str]:
         """Open the file behind its header."""
@@ -72,6 +82,8 @@ class Wanted:
         """Read the cells of a column."""
         if column == self.split:
             return parse_splits(texts)
+        if column in self.groups:
+            return parse_words(texts)
         return parse_cells(texts, self.dialect.decimal)
 
 
@@ -189,7 +201,9 @@ def _iterate_chunks(wanted: Wanted, *, plain: bool) -> Iterator[pd.DataFrame]:
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
     # the only precision since pandas 3.1; the same numbers as float() before
     precision: dict[str, Any] = {} if version >= (3, 1) else {"float_precision": "round_trip"}
-    types = {at: np.float64 for at in wanted.columns if at != wanted.split}
+    words = {wanted.split, *wanted.groups}
+    types = {at: np.float64 for at in wanted.columns if at not in words}
+    named = dict.fromkeys(wanted.groups, str)
     with wanted.open_rows() as file:
         yield from pd.read_csv(
             file,
@@ -197,7 +211,7 @@ def _iterate_chunks(wanted: Wanted, *, plain: bool) -> Iterator[pd.DataFrame]:
             header=None,
             names=list(range(len(dialect.header))),
             usecols=list(wanted.columns),
-            dtype=types if plain else None,
+            dtype={**types, **named} if plain else named,
             decimal=dialect.decimal,
             quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
             skipinitialspace=dialect.spaced,
@@ -210,7 +224,7 @@ def _iterate_chunks(wanted: Wanted, *, plain: bool) -> Iterator[pd.DataFrame]:
 
 
 def _convert(cells: NDArray[Any], wanted: Wanted, column: int) -> Cells:
-    if column == wanted.split or cells.dtype.kind not in "iuf":
+    if column in {wanted.split, *wanted.groups} or cells.dtype.kind not in "iuf":
         return wanted.parse(cells.astype(object).tolist(), column)
     values = cells.astype(np.float64, copy=False)
     return Cells(values=values, missing=np.isnan(values))

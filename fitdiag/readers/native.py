@@ -9,7 +9,8 @@ from fitdiag.errors import FormatError, ReadError
 from fitdiag.readers import files
 from fitdiag.readers.dialect import Dialect
 from fitdiag.readers.reader import Reader
-from fitdiag.readers.roles import Pick, Plan, Sample, find_column
+from fitdiag.readers.roles import Pick, Plan, find_column
+from fitdiag.readers.sample import Sample
 from fitdiag.readers.table import read_columns
 from fitdiag.readers.text import decode
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NATIVE"]
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z][\w./-]*")
 
 #: a native log has one of these
 LOSSES = frozenset({"train_loss", "batch_loss", "val_loss"})
@@ -43,7 +44,7 @@ def _matches(_path: Path, head: bytes) -> bool:
     )
 
 
-def _read(path: Path, columns: Mapping[str, str]) -> Run:
+def _read(path: Path, columns: Mapping[str, str]) -> list[Run]:
     head = files.read_head(path)
     files.check_text(path, head)
     header = _find_header(head)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from fitdiag.errors import ColumnError, UsageError
 from fitdiag.readers.names import Name, classify, find_split, normalise
+from fitdiag.readers.refusals import GROUPS, check_curves, explain_headless, explain_missing
+from fitdiag.readers.sample import Sample, list_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-__all__ = ["Pick", "Plan", "Sample", "check_targets", "list_columns", "plan_curves"]
-
-#: how many column names an error lists
-LISTED = 12
+__all__ = ["Pick", "Plan", "check_targets", "find_column", "list_columns", "plan_curves"]
 
 #: the names that --map takes besides train_<metric> and val_<metric>
 TARGETS = (
@@ -24,36 +23,12 @@ TARGETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """The header of a table and its first rows.
-
-    Parameters
-    ----------
-    path : str
-        The file, for messages.
-    header : tuple of str
-        Column names.
-    named : bool
-        Whether they stand in the file; otherwise they are column numbers.
-    cells : sequence of tuple of str
-        The cells of each column in the first rows.
-    numeric : tuple of bool
-        Whether each column holds numbers there (or nothing at all).
-    """
-
-    path: str
-    header: tuple[str, ...]
-    named: bool
-    cells: Sequence[tuple[str, ...]]
-    numeric: tuple[bool, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Pick:
-    """A column, or the rows of a column that belong to one split."""
+    """A column, or the rows of a column that belong to one split; with columns to add to it."""
 
     index: int
     split: str = ""
+    more: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +41,8 @@ class Plan:
         By canonical name.
     step, epoch, index, split : int or None
         Columns that hold the optimizer step, the epoch, a row index, and the name of a split.
+    groups : tuple of int
+        Columns that name runs.
     notes : list of str
         What was decided.
     """
@@ -75,13 +52,8 @@ class Plan:
     epoch: int | None = None
     index: int | None = None
     split: int | None = None
+    groups: tuple[int, ...] = ()
     notes: list[str] = field(default_factory=list)
-
-
-def list_columns(header: Sequence[str]) -> str:
-    """Return the column names for a message: the first ones, and how many more there are."""
-    shown = ", ".join(f'"{name[:40]}"' for name in header[:LISTED])
-    return shown + (f" and {len(header) - LISTED} more" if len(header) > LISTED else "")
 
 
 def check_targets(columns: Mapping[str, str]) -> None:
@@ -122,17 +94,21 @@ def plan_curves(sample: Sample, columns: Mapping[str, str]) -> Plan:
     ------
     ColumnError
         If the training loss cannot be told, or two columns claim one curve with other values.
+    ReadError
+        If the table holds one row for each run, which is no curve.
     """
     mapped = {target: find_column(sample, name) for target, name in columns.items()}
     if not sample.named and "train_loss" not in mapped and "batch_loss" not in mapped:
-        raise ColumnError(_explain_headless(sample))
+        raise ColumnError(explain_headless(sample))
     names = [classify(name) if sample.named else Name(kind="other") for name in sample.header]
     taken = set(mapped.values())
     free = [at for at in range(len(names)) if at not in taken]
     usable = [at for at in free if sample.numeric[at]]
     plan = _Planner(sample, names, usable).run(free, mapped)
+    if not mapped:
+        check_curves(sample, counted=plan.step is not None or plan.epoch is not None)
     if not {"train_loss", "batch_loss"} & set(plan.curves):
-        raise ColumnError(_explain_missing(sample))
+        raise ColumnError(explain_missing(sample))
     return plan
 
 
@@ -179,6 +155,7 @@ class _Planner:
         curves: dict[str, Pick] = {}
         if self.sample.named:
             self._pick_losses(curves, mapped, split)
+            self._sum_parts(curves, mapped)
             self._pick_metrics(curves, mapped, split)
             self._pick_simple(curves)
         curves.update({name: Pick(index=at) for name, at in mapped.items()})
@@ -190,6 +167,7 @@ class _Planner:
             epoch=mapped.get("epoch", self._best("epoch")),
             index=self._best("index"),
             split=split if any(pick.split for pick in curves.values()) else None,
+            groups=tuple(at for at in free if self._names_runs(at)),
             notes=self.notes,
         )
         self._note_unused(plan)
@@ -251,6 +229,35 @@ class _Planner:
                 return at
         return None
 
+    def _names_runs(self, at: int) -> bool:
+        plain = normalise(self.sample.header[at])
+        return self.sample.named and plain in GROUPS
+
+    def _sum_parts(self, curves: dict[str, Pick], mapped: Mapping[str, int]) -> None:
+        """Sum the parts of the loss where there is no total and the splits have the same parts."""
+        if {"train_loss", "batch_loss"} & ({*curves} | {*mapped}):
+            return
+        parts = {
+            split: {self.names[at].word: at for at in sorted(self._of("part", split))}
+            for split in ("train", "val")
+        }
+        if not parts["train"] or parts["val"].keys() not in (set(), parts["train"].keys()):
+            parts = {"train": self._find_only_loss()}
+        for split, words in parts.items():
+            if not words or f"{split}_loss" in curves or f"{split}_loss" in mapped:
+                continue
+            first, *more = words.values()
+            curves[f"{split}_loss"] = Pick(index=first, more=tuple(more))
+            names = list_columns([self.sample.header[at] for at in words.values()])
+            what = f"the sum of its parts: {names}" if more else f"{names}, the only one"
+            self._note(f"There is no total loss: the {split} loss is {what}.")
+
+    def _find_only_loss(self) -> dict[str, int]:
+        """Return the one column that is called after some loss, where there is only one."""
+        parts = self._of("part")
+        is_only = len(parts) == 1 and self.names[parts[0]].split == ""
+        return {self.names[parts[0]].word: parts[0]} if is_only else {}
+
     def _pick_losses(
         self, curves: dict[str, Pick], mapped: Mapping[str, int], split: int | None
     ) -> None:
@@ -264,7 +271,8 @@ class _Planner:
         elif bare is not None and "train_loss" not in mapped:
             curves["train_loss"] = Pick(index=bare)
         batch = self._best("batch_loss")
-        if batch is None and train is not None and bare is not None:
+        says_loss = bare is not None and "cost" not in self.sample.header[bare].lower()
+        if batch is None and train is not None and bare is not None and says_loss:
             batch = bare
             self._note(f'"{self.sample.header[bare]}" was read as the loss of single batches.')
         if batch is not None:
@@ -289,7 +297,9 @@ class _Planner:
         self, curves: dict[str, Pick], mapped: Mapping[str, int], split: int | None
     ) -> None:
         header = self.sample.header
-        is_named = any(name.kind == "loss" and name.split == "train" for name in self.names)
+        is_named = any(
+            name.kind in {"loss", "part"} and name.split == "train" for name in self.names
+        )
         has_val = "val_loss" in curves or "val_loss" in mapped
         measured: dict[tuple[str, str], int] = {}
         unsaid: dict[str, list[str]] = {}
@@ -321,40 +331,9 @@ class _Planner:
                 curves[kind] = Pick(index=best)
 
     def _note_unused(self, plan: Plan) -> None:
-        used = {pick.index for pick in plan.curves.values()}
+        used = {at for pick in plan.curves.values() for at in (pick.index, *pick.more)}
+        used |= set(plan.groups)
         used |= {at for at in (plan.step, plan.epoch, plan.index, plan.split) if at is not None}
         rest = [name or "(unnamed)" for at, name in enumerate(self.sample.header) if at not in used]
         if rest and self.sample.named:
             self._note(f"Columns that were not used: {list_columns(rest)}.")
-
-
-def _explain_missing(sample: Sample) -> str:
-    order = ("part", "other", "metric", "decoy")
-    kinds = {
-        name: classify(name).kind
-        for at, name in enumerate(sample.header)
-        if sample.numeric[at] and name
-    }
-    likely = sorted(
-        (name for name, kind in kinds.items() if kind in order),
-        key=lambda name: (
-            "loss" not in normalise(name),
-            "train" not in normalise(name),
-            order.index(kinds[name]),
-        ),
-    )
-    return (
-        f"{sample.path}: none of its columns says that it is the training loss; they are "
-        f"{list_columns(sample.header)}: say which it is with "
-        f'--map train_loss="{likely[0] if likely else "my column"}".'
-    )
-
-
-def _explain_headless(sample: Sample) -> str:
-    count = len(sample.header)
-    second = " --map val_loss=2" if count > 1 else ""
-    columns = f"{count} columns" if count > 1 else "one column"
-    return (
-        f"{sample.path} has no header line, so nothing says what its {columns} of numbers mean; "
-        f"say it by column number, for example --map train_loss=1{second}."
-    )

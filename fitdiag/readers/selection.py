@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from fitdiag.run import Run
 
-__all__ = ["select_run"]
+__all__ = ["completeness", "select_run"]
 
 
-def select_run(runs: Sequence[Run], number: int | None, path: Path) -> Run:
+def select_run(runs: Sequence[Run], number: int | None, path: Path | str) -> Run:
     """Return one of the runs of a log, and note that there were more.
 
     Parameters
@@ -24,8 +24,9 @@ def select_run(runs: Sequence[Run], number: int | None, path: Path) -> Run:
     runs : sequence of Run
         In the order of the log.
     number : int or None
-        From 1, or from -1 at the end; None for the last one with both losses, or else the last.
-    path : Path
+        From 1, or from -1 at the end; None for the last complete one: with both losses and more
+        than one value, or else the last with more than one value, or else the last.
+    path : Path or str
         For messages.
 
     Raises
@@ -39,8 +40,7 @@ def select_run(runs: Sequence[Run], number: int | None, path: Path) -> Run:
         raise ReadError(f"{path} holds no run: none of its values is a training curve.")
     count = len(runs)
     if number is None:
-        complete = [at for at, run in enumerate(runs) if run.val_loss is not None]
-        at = complete[-1] if complete else count - 1
+        at = max(range(count), key=lambda at: (completeness(runs[at]), at))
     elif number and -count <= number <= count:
         at = number - 1 if number > 0 else count + number
     else:
@@ -48,5 +48,16 @@ def select_run(runs: Sequence[Run], number: int | None, path: Path) -> Run:
     run = runs[at]
     if count == 1:
         return run
-    note = f"The log holds {count} runs; this is run {at + 1}. Choose another with --run."
+    which = "the last" if at == count - 1 else f"number {at + 1}"
+    if number is None and at < count - 1:
+        which += ", the last complete one"
+    note = f"The log holds {count} runs; this is {which}. Choose another with --run."
     return replace(run, source=replace(run.source, notes=(note, *run.source.notes)))
+
+
+def completeness(run: Run) -> int:
+    """Return 0 for a run that has just begun, 1 for one without validation, else 2."""
+    losses = [loss for loss in (run.train_loss, run.val_loss) if loss is not None]
+    if max(map(len, losses), default=0) < 2:
+        return 0
+    return len(losses)

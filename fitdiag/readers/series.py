@@ -14,7 +14,7 @@ import numpy as np
 
 from fitdiag.errors import ColumnError
 from fitdiag.readers.names import Name, classify
-from fitdiag.readers.roles import list_columns
+from fitdiag.readers.sample import list_columns
 from fitdiag.run import Curve, Run, Source, StepUnit
 
 if TYPE_CHECKING:
@@ -137,16 +137,39 @@ def _choose(
         best = _best(kinds, kind)
         if best is not None:
             chosen.setdefault(kind, best)
-    for name, told in kinds.items():
-        if told.kind == "metric":
-            split = {"": "val", "test": "val"}.get(told.split, told.split)
-            chosen.setdefault(f"{split}_{told.word}", name)
+    _choose_metrics(kinds, chosen, cleaned)
     if not {"train_loss", "batch_loss"} & set(chosen):
         raise ColumnError(
             f"{path}: none of its series says that it is the training loss; they are "
             f'{list_columns(names)}: say which with --map train_loss="NAME".'
         )
     return chosen
+
+
+#: kinds of names that are losses, whole or in parts
+_LOSSES = frozenset({"loss", "part"})
+
+
+def _choose_metrics(
+    kinds: Mapping[str, Name], chosen: dict[str, str], cleaned: Mapping[str, Settled]
+) -> None:
+    """Choose the metrics; one without a split goes with the loss that it was measured beside."""
+    found = {name: told for name, told in kinds.items() if told.kind == "metric"}
+    measured = {(told.split, told.word) for told in found.values()}
+    loss = chosen.get("train_loss", chosen.get("batch_loss", ""))
+    is_named = any(told.split == "train" for told in kinds.values() if told.kind in _LOSSES)
+    taken = set(chosen.values())
+    for name, told in found.items():
+        if name in taken:
+            continue
+        split = {"test": "val"}.get(told.split, told.split)
+        if not split:
+            beside = loss in cleaned and np.array_equal(cleaned[name][0], cleaned[loss][0])
+            doubt = is_named or ("train", told.word) in measured
+            is_val = not beside or ("val_loss" in chosen and doubt)
+            of_both = {("val", told.word), ("test", told.word)} & measured
+            split = "val" if is_val and not of_both else "train"
+        chosen.setdefault(f"{split}_{told.word}", name)
 
 
 def _best(kinds: Mapping[str, Name], kind: str, split: str | None = None) -> str | None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fitdiag.errors import FormatError, ReadError
 from fitdiag.readers import files
-from fitdiag.readers.assembly import Table, build_run
-from fitdiag.readers.cells import MISSING, is_number
+from fitdiag.readers.assembly import Table, build_runs
+from fitdiag.readers.cells import MISSING, is_number, parse_cells
 from fitdiag.readers.dialect import find_dialect, split_rows
 from fitdiag.readers.grid import Wanted, read_grid
+from fitdiag.readers.names import classify, normalise
 from fitdiag.readers.reader import Reader
-from fitdiag.readers.roles import Plan, Sample, plan_curves
+from fitdiag.readers.refusals import VALIDATION, check_side
+from fitdiag.readers.roles import Plan, plan_curves
+from fitdiag.readers.sample import Sample
 from fitdiag.readers.text import decode, guess_encoding, split_lines
 
 if TYPE_CHECKING:
@@ -22,7 +28,13 @@ if TYPE_CHECKING:
     from fitdiag.readers.dialect import Dialect
     from fitdiag.run import Run
 
-__all__ = ["TABLE", "list_wanted", "read_columns"]
+__all__ = ["TABLE", "list_wanted", "read_columns", "take_sample"]
+
+#: names and values in turn, which is no header of a table
+_SPOKEN = re.compile(r"\{['\"]|\w['\"]?[:=]\s+\d")
+
+#: how many bytes are looked at to recognise a table: few, or more where the lines are long
+LOOKS = (1 << 13, 1 << 18)
 
 #: rows from which it is told which columns hold numbers
 SAMPLE_ROWS = 400
@@ -32,17 +44,30 @@ SAMPLE_CELLS = 100_000
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    start = head.lstrip()[:1]
-    if start in {b"{", b"["} and path.suffix.lower() not in {".csv", ".tsv"}:
+    named = path.suffix.lower() in {".csv", ".tsv"}
+    if head.lstrip()[:1] in {b"{", b"["} and not named:
         return False
+    looks = (_find_table(head[:size]) for size in LOOKS if _is_enough(head, size))
+    dialect = next((found for found in looks if found is not None), None)
+    if dialect is not None:
+        return not any(map(_SPOKEN.search, dialect.header))
+    return named
+
+
+def _is_enough(head: bytes, size: int) -> bool:
+    """Tell whether to look at so many bytes: the most only if fewer hold no two lines."""
+    return size == LOOKS[0] or len(head[: LOOKS[0]].splitlines()) < 3
+
+
+def _find_table(head: bytes) -> Dialect | None:
     encoding = guess_encoding(head)
-    lines = split_lines(decode(head[: 1 << 18], encoding))
-    if find_dialect(lines) is not None:
-        return True
-    return path.suffix.lower() in {".csv", ".tsv"}
+    inner = head[:4096].rstrip(b"\0")
+    if 50 * inner.count(0) > len(inner) and not encoding.startswith("utf-"):
+        return None
+    return find_dialect(split_lines(decode(head, encoding)))
 
 
-def _read(path: Path, columns: Mapping[str, str]) -> Run:
+def _read(path: Path, columns: Mapping[str, str]) -> list[Run]:
     head = files.read_head(path)
     files.check_text(path, head)
     encoding = guess_encoding(head)
@@ -52,15 +77,21 @@ def _read(path: Path, columns: Mapping[str, str]) -> Run:
     dialect = find_dialect(lines)
     if dialect is None:
         raise ReadError(_explain_no_table(path, lines))
-    sample = _take_sample(path, lines, dialect)
-    plan = plan_curves(sample, columns)
+    sample = take_sample(path, lines, dialect)
+    guessed = {} if columns or dialect.named else guess_columns(path, sample)
+    plan = plan_curves(sample, columns or guessed)
+    if guessed:
+        named = ", ".join(f"column {number} as the {what}" for what, number in guessed.items())
+        plan.notes.append(f"The file does not name its columns: read {named.replace('_', ' ')}.")
+    if not columns:
+        check_side(path, sample, plan)
     return read_columns(path, dialect, encoding, plan, name=TABLE.name, native=False)
 
 
 def read_columns(
     path: Path, dialect: Dialect, encoding: str, plan: Plan, *, name: str, native: bool
-) -> Run:
-    """Read the columns of a plan and make the run.
+) -> list[Run]:
+    """Read the columns of a plan and make the runs.
 
     Parameters
     ----------
@@ -88,6 +119,7 @@ def read_columns(
         encoding=encoding,
         columns=list_wanted(plan),
         split=plan.split,
+        groups=plan.groups,
     )
     grid = read_grid(wanted)
     table = Table(
@@ -98,27 +130,61 @@ def read_columns(
         native=native,
     )
     ragged = grid.ragged
-    if _is_torn(path, dialect, encoding):
+    is_short = _is_short(path, dialect, encoding)
+    if is_short or (native and not files.read_tail(path).endswith(b"\n")):
         plan.notes.append("The last line was not finished; it was left out.")
         table = table.select(slice(0, -1))
-        ragged -= 1
+        ragged -= is_short
     if ragged > 0:
         what = "1 row has" if ragged == 1 else f"{ragged} rows have"
         plan.notes.append(
             f"{what} more or fewer than {len(dialect.header)} cells (first: row "
             f"{grid.first_ragged}): absent cells count as not measured, extra ones are ignored."
         )
-    return build_run(table, plan)
+    return build_runs(table, plan)
+
+
+def guess_columns(path: Path, sample: Sample) -> dict[str, str]:
+    """Guess what the columns of a table without a header are, from its shape and its name.
+
+    Returns
+    -------
+    dict of str to str
+        Curve to column number: one column in a file that is called after a loss or after
+        training, or one column beside a counter; nothing otherwise.
+    """
+    values = parse_cells(sample.cells[-1]).values
+    told, words = classify(path.stem), normalise(path.stem).split("_")
+    if len(sample.header) == 1:
+        is_train = "loss" in words or words[-1] == "train"
+        if not is_train or told.kind == "decoy" or VALIDATION & set(words):
+            return {}
+        return {"train_loss": "1"}
+    counter = parse_cells(sample.cells[0]).values
+    steps = np.diff(counter)
+    counts = counter[0] in {0, 1} and bool(((steps == 1) | (counter[1:] == counter[0])).all())
+    is_share = bool((np.abs(values - 0.5) <= 0.5).all()) and values[-1] >= values[0]
+    if len(sample.header) == 2 and values.size > 1 and counts and not is_share:
+        return {"epoch": "1", "train_loss": "2"}
+    return {}
 
 
 def list_wanted(plan: Plan) -> list[int]:
     """Return the columns that a plan needs, in the order of the file."""
-    wanted = {pick.index for pick in plan.curves.values()}
+    wanted = {at for pick in plan.curves.values() for at in (pick.index, *pick.more)}
     wanted |= {at for at in (plan.step, plan.epoch, plan.index, plan.split) if at is not None}
+    wanted |= set(plan.groups)
     return sorted(wanted)
 
 
-def _take_sample(path: Path, lines: Sequence[str], dialect: Dialect) -> Sample:
+def take_sample(path: Path, lines: Sequence[str], dialect: Dialect) -> Sample:
+    """Cut the first rows of a table, to tell its columns apart.
+
+    Raises
+    ------
+    ReadError
+        If they cannot be cut into cells.
+    """
     width = len(dialect.header)
     count = max(4, min(SAMPLE_ROWS, SAMPLE_CELLS // width))
     body = lines[dialect.skip : dialect.skip + count]
@@ -144,8 +210,8 @@ def _is_numeric(cells: tuple[str, ...]) -> bool:
     return 2 * sum(map(is_number, filled)) >= len(filled)
 
 
-def _is_torn(path: Path, dialect: Dialect, encoding: str) -> bool:
-    """Tell whether the last line breaks off: no line end, and too few cells or half a number."""
+def _is_short(path: Path, dialect: Dialect, encoding: str) -> bool:
+    """Tell whether the last line breaks off: no line end, and too few cells."""
     if encoding.startswith(("utf-16", "utf-32")):
         return False
     tail = files.read_tail(path)

@@ -52,7 +52,9 @@ WORDS: dict[str, str] = {
     **dict.fromkeys(["iter", "iters", "iterations", "iteracion", "iteracao", "it"], "iteration"),
     **dict.fromkeys(["gradient", "gradients", "grads", "gradiente"], "grad"),
     **dict.fromkeys(["average", "moyenne", "media", "promedio"], "avg"),
-    **dict.fromkeys(["acc", "accuracies", "exactitud", "genauigkeit", "acuracia"], "accuracy"),
+    **dict.fromkeys(
+        ["acc", "accs", "accuracies", "exactitud", "genauigkeit", "acuracia"], "accuracy"
+    ),
     "exactitude": "accuracy",
     "testing": "test",
     "ppl": "perplexity",
@@ -106,6 +108,7 @@ SPLITS: dict[str, tuple[str, int]] = {
     "valid": ("val", 1),
     "validation": ("val", 2),
     "validate": ("val", 3),
+    "va": ("val", 4),
     "dev": ("val", 4),
     "eval": ("val", 5),
     "evaluation": ("val", 6),
@@ -147,7 +150,7 @@ DECOYS = frozenset(
         *("time", "timestamp", "sec", "secs", "seconds", "duration", "runtime", "eta", "elapsed"),
         *("second", "memory", "mem", "gpu", "num", "count", "gate", "scale", "weight", "patience"),
         *("throughput", "flos", "tokens", "samples", "seed", "ms", "hour", "hours", "date"),
-        *("aux", "auxiliary", "score"),
+        *("aux", "auxiliary", "score", "prev", "previous", "change", "improvement"),
     }
 )
 

@@ -28,6 +28,7 @@ from fitdiag.rules.log import (
     MaskedNaN,
     NoValidation,
     ReaderNotes,
+    ScaleMismatch,
     TooFewPoints,
 )
 from fitdiag.rules.scaling import AlwaysClipped, NormProvenance, SkippedSteps
@@ -67,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     ReaderNotes(),
     ConstantCurve(),
     MaskedNaN(),
+    ScaleMismatch(),
 )
 
 #: codes that once had a rule, and are never given to another

@@ -16,6 +16,7 @@ __all__ = [
     "MaskedNaN",
     "NoValidation",
     "ReaderNotes",
+    "ScaleMismatch",
     "TooFewPoints",
 ]
 
@@ -281,6 +282,72 @@ class MaskedNaN(Rule):
         loss = _FALL.copy()
         loss[20] = 0.0
         return Run.from_arrays(train_loss=loss, val_loss=_FALL + 0.1)
+
+    @staticmethod
+    def quiet() -> Run:
+        return Run.from_arrays(train_loss=_FALL, val_loss=_FALL + 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleMismatch(Rule):
+    """One loss is a sum, the other a mean."""
+
+    ratio: float = 20.0
+    drift: float = 3.0
+
+    code = "LOG007"
+    name = "scale-mismatch"
+    severity = Severity.WARNING
+    what = "Training and validation loss are on different scales, as a sum and a mean are."
+    why = (
+        "The gap between a loss that is summed over batches and one that is averaged says nothing "
+        "about the fit; only whether each of them falls can be judged."
+    )
+    how = (
+        "One loss is more than ratio times the other from the first quarter on, and the two move "
+        "together: their ratio changes by less than a factor of drift (5th to 95th percentile). "
+        "In overfitting the ratio starts near one and grows."
+    )
+    advice = (
+        "Average both losses in the same way: over samples, weighted by the size of each batch.",
+        "Divide the summed loss by the number of batches before it is logged.",
+    )
+    references = ("PyTorch, torch.nn.CrossEntropyLoss: reduction='mean' and reduction='sum'",)
+
+    def check(self, case: Case) -> Outcome:
+        train, val = case.facts.train, case.facts.val
+        if train is None or val is None or len(val) < 4 or len(train) < 4:
+            return self.skip("Needs a training and a validation loss of four points each.")
+        paired = np.interp(val.steps, train.steps, train.values)
+        if (paired <= 0).any() or (val.values <= 0).any():
+            return None
+        levels = np.log(paired / val.values)
+        same_side = bool(levels[0] > 0)
+        levels = levels if same_side else -levels
+        early = levels[: max(len(val) // 4, 2)]
+        factor = float(np.exp(np.median(levels)))
+        if min(factor, float(np.exp(np.median(early)))) <= self.ratio or levels.min() <= 0:
+            return None
+        low, high = np.quantile(levels, [0.05, 0.95])
+        if np.exp(high - low) >= self.drift:
+            return None
+        summed = "training" if same_side else "validation"
+        return self.found(
+            f"The {summed} loss is {factor:,.3g} times the other throughout, and both move "
+            "together: it is probably summed over batches while the other is averaged.",
+            Evidence(
+                curve=("train" if same_side else "val") + "_loss",
+                start=float(val.steps[0]),
+                end=float(val.steps[-1]),
+                value=factor,
+                limit=self.ratio,
+                label="other scale",
+            ),
+        )
+
+    @staticmethod
+    def firing() -> Run:
+        return Run.from_arrays(train_loss=400 * _FALL, val_loss=_FALL + 0.1)
 
     @staticmethod
     def quiet() -> Run:
