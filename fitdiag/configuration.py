@@ -95,6 +95,11 @@ def load_config(path: str | os.PathLike[str] | None = None) -> Config:
     if file.name == "pyproject.toml":
         tool = _table(file, "tool", tables.get("tool", {}))
         tables = dict(_table(file, "tool.fitdiag", tool.get("fitdiag", {})))
+    elif "tool" in tables:
+        raise UsageError(
+            f"{file}: unknown key 'tool'; in this file the tables stand without tool.fitdiag in "
+            "front: write [verdict] for [tool.fitdiag.verdict]"
+        )
     _check(file, "", tables, ("select", "ignore", "verdict", "pick", "rules"))
     own = _table(file, "rules", tables.get("rules", {}))
     _check(file, "rules", own, [rule.code for rule in RULES])

@@ -324,7 +324,35 @@ def test_help_teaches(command: Command) -> None:
     assert done.code == 0
     assert "fitdiag report logs.csv" in done.out
     assert command().out == done.out
-    assert max(map(len, done.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", ["", "report", "check", "explain", "rules", "formats"])
+def test_help_fits_eighty_columns(
+    command: Command, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No help text is wider than a plain terminal, however wide the terminal is."""
+    monkeypatch.setenv("COLUMNS", "200")
+    done = command(*filter(None, [name, "--help"]))
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_inconclusive_report_exits_with_0_and_says_so(command: Command, tmp_path: Path) -> None:
+    """A report that cannot judge is no failure, and its help says where judging is."""
+    (tmp_path / "log.csv").write_text("epoch,train_loss\n1,2.0\n2,1.0\n", encoding="utf-8")
+    done = command("report", tmp_path / "log.csv", "-o", "-")
+    assert done.code == 0
+    assert "Cannot tell" in done.out
+    assert "inconclusive too" in command("report", "--help").out
+
+
+def test_folder_names_the_log_that_was_read(command: Command, overfitting_log: Path) -> None:
+    """The summary of a folder begins with the log that was chosen, also without -v."""
+    folder = overfitting_log.parent
+    (folder / "notes.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    done = command("report", folder, "-o", "-")
+    assert done.out.splitlines()[0].startswith("Read logs.csv from the folder")
+    assert "from the folder" not in command("report", overfitting_log, "-o", "-").out
+    assert "from the folder" not in command("report", folder, "--format", "json").err
 
 
 def test_version_is_the_packages(command: Command) -> None:

@@ -224,6 +224,19 @@ def test_no_stranger_is_overwritten(command: Command, overfitting_log: Path, for
     assert command("report", overfitting_log, "-q", "-o", place.name).code == 0
 
 
+@pytest.mark.parametrize("destination", [(), ("-o", "./"), ("-o", "logs.report.html")])
+def test_a_stranger_in_the_way_is_told_before_the_summary(
+    command: Command, overfitting_log: Path, destination: tuple[str, ...]
+) -> None:
+    """What cannot be written later on is said at once, with no summary and no file before it."""
+    place = overfitting_log.parent / "logs.report.html"
+    place.write_text("mine", encoding="utf-8")
+    done = command("report", overfitting_log, *destination)
+    fails(done, 2, "logs.report.html", "--force")
+    assert not done.out
+    assert names_in(overfitting_log.parent) == ["logs.csv", "logs.report.html"]
+
+
 def test_the_log_itself_is_never_overwritten(command: Command, overfitting_log: Path) -> None:
     """The log cannot be taken for the report."""
     before = overfitting_log.read_bytes()
@@ -235,11 +248,13 @@ def test_the_log_itself_is_never_overwritten(command: Command, overfitting_log: 
     ("arguments", "named"),
     [
         (["-o", "x.bmp"], (".bmp", ".html", ".png", ".json")),
-        (["-o", "noend"], ("noend", ".html")),
+        (["-o", "noend"], ("noend", "for a folder write noend/", ".html")),
         (["--format", "bmp"], ("bmp", "html", "png")),
         (["--input-format", "foo"], ("foo", "native", "csv")),
         (["--map", "train_loss"], ("train_loss", "NAME")),
         (["--map", "=x"], ("NAME",)),
+        (["--map", "my loss=train_loss"], ("other way round", 'train_loss="my loss"')),
+        (["--map", "acc=val_accuracy"], ("other way round", 'val_accuracy="acc"')),
         (["--map", "loss=x"], ("loss", "train_loss", "val_loss")),
         (["-o", "x.json", "--format", "md"], ("x.json", "md")),
         (["--color", "blue"], ("blue", "auto")),

@@ -89,6 +89,7 @@ def test_rules_are_selected_and_ignored(tmp_path: Path) -> None:
         ("ignore = 'FIT'\n", "must be a list of codes or families"),
         ("ignore = ['ABC']\n", "the families are FIT, GRD, LRN, LOG"),
         ("= 3\n", "is not valid TOML"),
+        ("[tool.fitdiag.verdict]\ngap_share = 0.05\n", r"write \[verdict\] for \[tool.fitdiag"),
         ("[verdict]\ngap_share = 0.0\n", "must be a number of at least 1e-06, not 0.0"),
         ("[verdict]\nend_share = nan\n", "must be a number of at least"),
         ("[verdict]\nmin_points = 0\n", "must be a number of at least 1, not 0"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fitdiag
+from fitdiag.configuration import load_config
 from fitdiag.rules import RULES
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GOLD: dict[str, Any] = runpy.run_path(str(ROOT / "tests" / "gold" / "update.py"))
 
 PACKAGE = Path(fitdiag.__file__).parent
@@ -124,9 +125,42 @@ def test_shown_output_is_what_comes_out(page: Path, tmp_path: Path) -> None:
 @each_page
 def test_links_lead_somewhere(page: Path) -> None:
     """A link of a page to another file leads to one that is there."""
-    made = {f"rules/{rule.code}.md" for rule in RULES} | {"rules/index.md"}
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-        assert target in made or (page.parent / target).exists(), target
+        assert (page.parent / target).exists(), target
+
+
+@each_page
+def test_passages_are_those_that_are_made(page: Path) -> None:
+    """What a page holds of the code is up to date, and no page shows a raw placeholder."""
+    text = page.read_text(encoding="utf-8")
+    assert GOLD["fill_passages"](text) == text, "run python tests/gold/update.py"
+    assert "{{" not in text
+    assert text.count("<!-- begin: ") == text.count("<!-- end -->")
+
+
+def test_every_rule_and_public_name_stands_in_a_table() -> None:
+    """The committed pages list every rule and every public name with one line about it."""
+    rules = (ROOT / "docs" / "rules" / "index.md").read_text(encoding="utf-8")
+    assert all(f"| {rule.code} | {rule.name} |" in rules for rule in RULES)
+    names = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for name in set(fitdiag.__all__) - {"__version__"}:
+        assert re.search(rf"^\| `{name}` \| \w.+\. \|$", names, flags=re.MULTILINE), name
+
+
+def test_limits_are_shown_for_both_files(tmp_path: Path) -> None:
+    """The two examples of a file with limits are the same, each with the headings of its file."""
+    own, project = blocks(ROOT / "docs" / "verdicts.md", "toml")
+    (tmp_path / "fitdiag.toml").write_text(own, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
+    config = load_config(tmp_path / "fitdiag.toml")
+    assert config == load_config(tmp_path / "pyproject.toml")
+    assert config != fitdiag.Config()
+
+
+def test_building_the_site_begins_with_installing() -> None:
+    """The README and the page of the Python names say what has to come before `make docs`."""
+    for page in (ROOT / "README.md", ROOT / "docs" / "api.md"):
+        assert re.search(r"`make (install|docs)`.*`make (docs|install)`", page.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -15,7 +15,7 @@ from fitdiag.report.axis import choose_axis, place
 from fitdiag.report.decimation import decimate, find_gaps
 from fitdiag.report.figure import BAND, draw_up
 from fitdiag.report.plotting import figure_data, script_json
-from fitdiag.report.ticks import linear_ticks, log_ticks
+from fitdiag.report.ticks import linear_ticks, log_ticks, place_ticks
 from fitdiag.run import Curve, Run, StepUnit
 
 
@@ -206,6 +206,15 @@ def test_ticks_are_few_and_inside(low: float, reach: float, most: int) -> None:
     assert len(ticks) <= 2 * most + 2
     slack = 1e-9 * max(abs(low), abs(high))
     assert all(low - slack <= tick <= high + slack for tick in ticks)
+
+
+@pytest.mark.parametrize(
+    ("end", "ticks"), [(1, [0, 1]), (2.5, [0, 1, 2]), (4, [0, 1, 2, 3, 4]), (50, range(0, 51, 10))]
+)
+def test_places_have_whole_ticks(end: float, ticks: list[float]) -> None:
+    """Epochs and steps are marked at whole numbers, however few they are; parts of one are not."""
+    assert place_ticks(0, end) == list(ticks)
+    assert len(place_ticks(0, 0.5)) > 2
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.2, 15), (1.24, 1.9), (1e-30, 1e30), (3, 3.0001)])

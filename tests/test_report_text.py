@@ -61,11 +61,36 @@ def test_a_summary_fits_a_screen_with_room_to_spare(rule: fitdiag.rules.Rule) ->
         assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("width", [10, 40, 60, 100, 500])
-def test_a_summary_is_wrapped_to_its_width(width: int) -> None:
-    """No line is longer than the terminal, from forty columns on."""
+@pytest.mark.parametrize("width", [10, 24, 30, 40, 50, 60, 100, 500])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_summary_is_wrapped_to_its_width(width: int, *, verbose: bool) -> None:
+    """No line is longer than the terminal, from 24 columns on, and nothing is cut from its head."""
+    named = fitdiag.Source(path="a/overfitting_of_a_network_on_digits.csv")
+    run = fitdiag.Run(curves=overfitting().run.curves, source=named)
+    shown = text(fitdiag.diagnose(run), width=width, verbose=verbose)
+    assert max(map(len, shown.splitlines())) <= min(max(width, 24), 100)
+    assert "100 training and 100 validation points" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize("width", [24, 30, 38, 41, 45, 50, 55, 60])
+def test_marks_are_there_however_narrow_the_terminal(width: int) -> None:
+    """Each mark has its sign and its words, and no line beneath the losses is blank."""
     lines = text(overfitting(), width=width).splitlines()
-    assert max(map(len, lines)) <= min(max(width, 40), 100)
+    first = next(at for at, line in enumerate(lines) if line.startswith("  Train "))
+    beneath = lines[first + 2 : lines.index("", first)]
+    assert any("◆" in line and "Keep" in line for line in beneath)
+    assert any("▲" in line and "Turns up" in line for line in beneath)
+    assert len(beneath) <= 2
+
+
+def test_the_last_value_of_a_curve_is_the_raw_one() -> None:
+    """Beside a curve stands what the log says last, not the denoised value."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 60)
+    loss = 2 * np.exp(-np.arange(60) / 20) + noise
+    run = fitdiag.Run.from_arrays(train_loss=loss, val_loss=loss + 0.3)
+    lines = text(fitdiag.diagnose(run)).splitlines()
+    ends = [line.split()[-1] for line in lines if line.startswith(("  Train ", "  Validation "))]
+    assert ends == [number(loss[-1]), number(loss[-1] + 0.3)]
 
 
 def test_a_summary_answers_the_questions() -> None:

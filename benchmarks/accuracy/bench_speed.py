@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,9 +61,7 @@ def live(points: int) -> list[float]:
 def main() -> None:
     for points in (200, 1_000, 10_000, 100_000, 1_000_000):
         run = noisy_run(points)
-        print(
-            f"diagnose, {points:>9,} points: {milliseconds(lambda run=run: diagnose(run)):7.2f} ms"
-        )
+        print(f"diagnose, {points:>9,} points: {milliseconds(partial(diagnose, run)):7.2f} ms")
     times = live(10_000)
     print(
         f"live, {len(times):,} calls over 10,000 steps: median {statistics.median(times):.3f} ms, "

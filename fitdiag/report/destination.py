@@ -111,7 +111,7 @@ def write(
     """
     given = Path(path)
     target = Path(os.path.realpath(given))
-    _check(given, target, form, force=force)
+    check_place(given, form, force=force)
     content = make()
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     temporary = target.parent / f".fitdiag-{secrets.token_hex(6)}.tmp"
@@ -129,7 +129,15 @@ def write(
     return given
 
 
-def _check(given: Path, target: Path, form: str, *, force: bool) -> None:
+def check_place(given: Path, form: str, *, force: bool) -> None:
+    """Refuse a place where a report cannot be written.
+
+    Raises
+    ------
+    WriteError
+        Naming the place, and what stands in the way.
+    """
+    target = Path(os.path.realpath(given))
     folder = target.parent
     if folder.exists() and not folder.is_dir():
         raise WriteError(f"cannot write {given}: {folder} is a file, not a folder")

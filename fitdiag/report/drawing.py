@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fitdiag.report.decimation import decimate
-from fitdiag.report.ticks import linear_ticks, log_ticks
+from fitdiag.report.ticks import linear_ticks, log_ticks, place_ticks
 from fitdiag.report.words import clean, count, number
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def draw_panel(figure: Figure, panel: Panel, *, first: bool, last: bool) -> dict
 
 
 def _x_ticks(frame: Frame, *, shown: bool) -> list[tuple[float, str]]:
-    ticks = linear_ticks(frame.start, frame.end, 8, whole=frame.end - frame.start > 4)
+    ticks = place_ticks(frame.start, frame.end)
     return [(frame.at(tick, frame.low)[0], count(tick) if shown else "") for tick in ticks]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -10,11 +11,26 @@ from matplotlib.lines import Line2D
 from fitdiag.report.palette import MARKERS, PAPER, STYLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
-    from fitdiag.report.figure import Figure, Panel, Series
+    from fitdiag.report.figure import Figure, Mark, Panel, Series
 
-__all__ = ["add_legend", "label_marks", "label_phases", "label_series"]
+__all__ = [
+    "LEVEL",
+    "MARK_LINES",
+    "Caption",
+    "add_legend",
+    "arrange_marks",
+    "label_marks",
+    "label_phases",
+    "label_series",
+]
+
+#: how the line of each kind of mark is drawn
+MARK_LINES: dict[str, Any] = {"onset": (0, (4, 2)), "pick": "solid", "late rise": (0, (1, 1.5))}
 
 #: what a curve is called where the panel's title says the rest
 _SHORT = {
@@ -24,61 +40,200 @@ _SHORT = {
     "peaks": "largest",
     "lr": "rate",
 }
-#: inches
-_LINE_HEIGHT = 0.16
+#: inches: a line of text, a letter of the words for phases and for marks, from level to level
+_LINE_HEIGHT, _LETTER, _MARK_LETTER, LEVEL = 0.16, 0.062, 0.077, 0.15
+#: inches that stay free beside the words of a mark
+_MARGIN = 0.1
 
 
-def label_marks(axes: Axes, figure: Figure) -> None:
-    """Write the moments above the first panel, away from each other, and the legend above them."""
+@dataclass(frozen=True, kw_only=True)
+class Caption:
+    """Where the words of a mark stand above the first panel.
+
+    Parameters
+    ----------
+    mark : Mark
+        What is named.
+    side : {"left", "right"}
+        On which side of its line.
+    level : int
+        0 right above the panel, 1 above another caption.
+    """
+
+    mark: Mark
+    side: str
+    level: int = 0
+
+
+def arrange_marks(figure: Figure, place: Callable[[float], float], width: float) -> list[Caption]:
+    """Find places for the words of the marks such that none covers another.
+
+    Parameters
+    ----------
+    figure : Figure
+        Whose marks they are.
+    place : callable
+        Returns how far from the picture's left edge a place of the axis lies, in inches.
+    width : float
+        The picture's width in inches.
+    """
     marks = sorted((m for m in figure.marks if m.kind != "late rise"), key=lambda m: m.x)
-    low, high = axes.get_xlim()
-    for index, mark in enumerate(marks):
-        share = (mark.x - low) / (high - low)
-        # of two, the first is written to the left of its line and the second to the right
-        side = "right" if len(marks) > 1 and index == 0 else "left"
-        side = "left" if share < 0.25 else "right" if share > 0.75 else side
-        level = 1 if index and _collide(marks[index - 1].x, mark.x, low, high) else 0
+    rooms = {
+        (mark.kind, side)
+        for mark in marks
+        for side, room in (("left", place(mark.x)), ("right", width - place(mark.x)))
+        if _MARK_LETTER * len(mark.label) + _MARGIN < room
+    }
+    if len(marks) == 1:
+        (mark,) = marks
+        late = place(mark.x) > 0.7 * width or (mark.kind, "right") not in rooms
+        return [Caption(mark=mark, side="left" if late else "right")]
+    if len(marks) < 2:
+        return []
+    first, second = marks
+    if (first.kind, "left") in rooms and (second.kind, "right") in rooms:
+        return [Caption(mark=first, side="left"), Caption(mark=second, side="right")]
+    # above each other, so that the line of the upper one, drawn on to its words, crosses no words
+    if (first.kind, "left") in rooms:
+        return [Caption(mark=first, side="left"), Caption(mark=second, side="left", level=1)]
+    return [Caption(mark=first, side="right", level=1), Caption(mark=second, side="right")]
+
+
+def label_marks(axes: Axes, captions: list[Caption], height: float) -> None:
+    """Write the moments above the first panel; a line leads to those further up.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The first panel's axes.
+    captions : list of Caption
+        What is written where.
+    height : float
+        The height of the axes in inches.
+    """
+    for caption in captions:
+        mark, left = caption.mark, caption.side == "left"
         axes.annotate(
             mark.label,
             (mark.x, 1.0),
             xycoords=axes.get_xaxis_transform(),
-            xytext=(-3 if side == "right" else 3, 3 + 11 * level),
+            xytext=(-3 if left else 3, 3 + 72 * LEVEL * caption.level),
             textcoords="offset points",
-            ha=side,
+            ha="right" if left else "left",
             va="bottom",
             size=8.5,
             weight="bold" if mark.kind == "pick" else "normal",
             annotation_clip=False,
         )
+        if caption.level:
+            axes.plot(
+                [mark.x, mark.x],
+                [1.0, 1.0 + (LEVEL * caption.level + 0.14) / height],
+                transform=axes.get_xaxis_transform(),
+                color=PAPER["ink"],
+                lw=0.9,
+                alpha=0.8,
+                ls=MARK_LINES[mark.kind],
+                clip_on=False,
+            )
 
 
-def _collide(first: float, second: float, low: float, high: float) -> bool:
-    """Tell whether two labels would be written over each other."""
-    left, right = ((x - low) / (high - low) for x in (first, second))
-    sides = "".join(
-        "l" if s < 0.25 else "r" if s > 0.75 else d for s, d in ((left, "r"), (right, "l"))
-    )
-    return sides in {"ll", "rr"} and right - left < 0.3
+def label_phases(axes: Axes, figure: Figure, panel: Panel, height: float) -> None:
+    """Write what the phases of the gradient norm are beside their beginnings, where there is room.
 
-
-def label_phases(axes: Axes, figure: Figure, panel: Panel) -> None:
-    """Write what the phases of the gradient norm are at their beginnings."""
-    words = [(span.start, "settled") for span in panel.spans if span.kind == "settled"]
-    words += [(mark.x, "rises again") for mark in figure.marks if mark.kind == "late rise"]
-    low, high = axes.get_xlim()
-    for x, word in words:
-        late = (x - low) / (high - low) > 0.85
-        axes.annotate(
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel's axes.
+    figure : Figure
+        Whose marks begin a phase.
+    panel : Panel
+        What the axes show.
+    height : float
+        The height of the axes in inches.
+    """
+    words = [(span.start, span.end, "settled") for span in panel.spans if span.kind == "settled"]
+    words += [
+        (mark.x, figure.end, "rises again") for mark in figure.marks if mark.kind == "late rise"
+    ]
+    width = axes.bbox.width / axes.figure.dpi
+    lines = [_share(axes, mark.x) for mark in figure.marks]
+    taken: list[_Box] = []
+    for start, stop, word in words:
+        begin, end = _share(axes, start), _share(axes, stop)
+        long = (_LETTER * len(word) + 0.08) / width
+        tall = _LINE_HEIGHT / height
+        after = [at + 0.01 for at in lines if begin <= at < begin + 0.2 and at + long < end]
+        boxes = [
+            _Box(left, low, left + long, low + tall, left < begin)
+            for left in (begin + 0.01, *after, begin - 0.01 - long)
+            for low in (0.97 - tall, 0.03)
+            if left >= 0 and left + long <= 1
+        ] or [_Box(max(0.0, 1 - long), 0.97 - tall, 1.0, 0.97)]
+        box = min(boxes, key=lambda box: _cover(panel, axes, box, lines, taken))
+        taken.append(box)
+        axes.text(
+            (box.left + box.right) / 2,
+            (box.low + box.high) / 2,
             word,
-            (x, 0.97),
-            xycoords=axes.get_xaxis_transform(),
-            xytext=(-3 if late else 3, 0),
-            textcoords="offset points",
-            ha="right" if late else "left",
-            va="top",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
             size=8,
             color=STYLES["norm"].light,
+            zorder=7,
+            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
         )
+
+
+class _Box(NamedTuple):
+    """A rectangle, in shares of a panel, and whether it lies outside the phase that it names."""
+
+    left: float
+    low: float
+    right: float
+    high: float
+    outside: bool = False
+
+
+def _share(axes: Axes, x: float) -> float:
+    low, high = axes.get_xlim()
+    return (x - low) / (high - low)
+
+
+def _cover(
+    panel: Panel, axes: Axes, box: _Box, lines: list[float], taken: list[_Box]
+) -> tuple[int, float]:
+    """Return how much words in a box would cover: other words first, then curves and lines."""
+    clashes = sum(
+        box.left < other.right
+        and other.left < box.right
+        and box.low < other.high
+        and other.low < box.high
+        for other in taken
+    )
+    covered = sum(0.2 for at in lines if box.left < at < box.right) + 0.6 * box.outside
+    low, high = axes.get_xlim()
+    places = np.linspace(low + box.left * (high - low), low + box.right * (high - low), 40)
+    for series in panel.series:
+        for x, y in ((series.x, series.y), (series.smooth_x, series.smooth_y)):
+            finite = np.isfinite(y)
+            if finite.any():
+                within = (x >= places[0]) & (x <= places[-1]) & finite
+                drawn = np.interp(places, x[finite], y[finite], left=np.nan, right=np.nan)
+                heights = _heights(panel, np.concatenate([y[within], drawn]))
+                covered += float(np.mean((heights > box.low) & (heights < box.high)))
+    return clashes, covered
+
+
+def _heights(panel: Panel, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how high values lie in a panel, as shares; NaN stays NaN."""
+    low, high = panel.view
+    if panel.log:
+        values = np.log(np.where(values > 0, values, np.nan))
+        low, high = np.log(low), np.log(high)
+    shares: NDArray[np.float64] = (values - low) / (high - low)
+    return shares
 
 
 def label_series(axes: Axes, panel: Panel, height: float) -> None:
@@ -132,15 +287,27 @@ def _part(shares: list[float], apart: float) -> list[float]:
     return [share - excess for share in placed]
 
 
-def add_legend(axes: Axes, panel: Panel, height: float) -> None:
-    """Say what the markers are, above the panel and above the words of the marks."""
+def add_legend(axes: Axes, panel: Panel, height: float, level: int) -> None:
+    """Say what the markers are, above the panel and above the words of the marks.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel's axes.
+    panel : Panel
+        What they show.
+    height : float
+        Their height in inches.
+    level : int
+        The highest level of those words.
+    """
     kinds = dict.fromkeys(point.kind for point in panel.points if point.kind in MARKERS)
     if kinds:
         handles = [_handle(kind) for kind in kinds]
         axes.legend(
             handles=handles,
             loc="lower left",
-            bbox_to_anchor=(-0.01, 1.0 + 0.27 / height),
+            bbox_to_anchor=(-0.01, 1.0 + (0.27 + LEVEL * level) / height),
             ncols=len(handles),
             frameon=False,
             fontsize=8,

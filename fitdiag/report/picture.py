@@ -14,10 +14,18 @@ from matplotlib.ticker import FuncFormatter
 
 from fitdiag.report.destination import GENERATOR
 from fitdiag.report.figure import draw_up
-from fitdiag.report.lettering import add_legend, label_marks, label_phases, label_series
+from fitdiag.report.lettering import (
+    LEVEL,
+    MARK_LINES,
+    add_legend,
+    arrange_marks,
+    label_marks,
+    label_phases,
+    label_series,
+)
 from fitdiag.report.palette import MARKERS, PAPER, STYLES, TONES
 from fitdiag.report.sentences import name_run, say_confidence, say_reason
-from fitdiag.report.ticks import linear_ticks, log_ticks
+from fitdiag.report.ticks import linear_ticks, log_ticks, place_ticks
 from fitdiag.report.words import VERDICTS, clean, count, number
 
 if TYPE_CHECKING:
@@ -58,7 +66,9 @@ _SETTINGS: Any = {
 
 #: inches
 WIDTH = 6.8
-_LEFT, _RIGHT, _BOTTOM, _GAP = 0.78, 0.8, 0.5, 0.2
+_LEFT, _RIGHT, _BOTTOM, _GAP = 0.86, 0.8, 0.5, 0.2
+#: where the middle of a vertical axis' name stands, from the left edge
+_NAME = 0.14
 _TITLE, _LINE, _LABELS = 0.42, 0.17, 0.52
 _HEIGHTS = {"loss": 2.3, "metric": 1.3, "norm": 1.5, "lr": 0.75}
 #: dots an inch of a PNG: at a column width of 3.5 inches still 390
@@ -113,7 +123,9 @@ def plot(diagnosis: Diagnosis) -> Canvas:
 def _draw(diagnosis: Diagnosis) -> Canvas:
     figure = draw_up(diagnosis)
     lines = textwrap.wrap(say_reason(diagnosis), 98, max_lines=3, placeholder=" …")
-    head = _TITLE + _LINE * len(lines) + (_LABELS if figure.panels else 0.0)
+    captions = arrange_marks(figure, lambda x: _across(figure, x), WIDTH)
+    level = max((caption.level for caption in captions), default=0)
+    head = _TITLE + _LINE * len(lines) + (_LABELS + LEVEL * level if figure.panels else 0.0)
     heights = [_HEIGHTS[panel.key] for panel in figure.panels]
     total = head + sum(heights) + _GAP * max(len(heights) - 1, 0) + _BOTTOM
     canvas = Canvas(figsize=(WIDTH, total))
@@ -128,8 +140,8 @@ def _draw(diagnosis: Diagnosis) -> Canvas:
         if last:
             axes.set_xlabel(figure.axis.label)
         if index == 0:
-            label_marks(axes, figure)
-            add_legend(axes, panel, height)
+            label_marks(axes, captions, height)
+            add_legend(axes, panel, height, level)
         top -= height + _GAP
     if not figure.panels:
         canvas.text(_LEFT / WIDTH / 2, 0.3 / total, "There is no finite value to draw.")
@@ -154,13 +166,14 @@ def _draw_panel(axes: Axes, figure: Figure, panel: Panel) -> None:
     axes.set_xlim(*_padded(figure.start, figure.end))
     axes.grid(visible=True)
     axes.set_axisbelow(True)
-    axes.set_ylabel(panel.title)
+    axes.set_ylabel(panel.title, va="center")
+    axes.yaxis.set_label_coords((_NAME - _LEFT) / (WIDTH - _LEFT - _RIGHT), 0.5)
     _format_ticks(axes, panel)
     for span in panel.spans:
         if span.kind == "settled":
             axes.axvspan(span.start, span.end, color=PAPER["settled"], lw=0, zorder=0.5)
     if panel.key == "norm":
-        label_phases(axes, figure, panel)
+        label_phases(axes, figure, panel, _HEIGHTS[panel.key])
     for series in panel.series:
         _draw_series(axes, series)
     _draw_marks(axes, figure)
@@ -181,6 +194,12 @@ def _draw_panel(axes: Axes, figure: Figure, panel: Panel) -> None:
     label_series(axes, panel, _HEIGHTS[panel.key])
 
 
+def _across(figure: Figure, x: float) -> float:
+    """Return how far from the left edge a place of the axis is drawn, in inches."""
+    low, high = _padded(figure.start, figure.end)
+    return _LEFT + (x - low) / (high - low) * (WIDTH - _LEFT - _RIGHT)
+
+
 def _padded(start: float, end: float) -> tuple[float, float]:
     margin = 0.01 * (end - start) or 0.5
     return start - margin, end + margin
@@ -190,7 +209,7 @@ def _format_ticks(axes: Axes, panel: Panel) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     low, high = axes.get_xlim()
-    axes.set_xticks(linear_ticks(low, high, 8, whole=high - low > 4))
+    axes.set_xticks(place_ticks(low, high))
     make = log_ticks if panel.log else linear_ticks
     axes.set_yticks(make(*panel.view, 3 if panel.key == "lr" else 6))
     axes.set_yticks([], minor=True)
@@ -234,8 +253,7 @@ def _draw_series(axes: Axes, series: Series) -> None:
 
 
 def _draw_marks(axes: Axes, figure: Figure) -> None:
-    styles = {"onset": (0, (4, 2)), "pick": "solid", "late rise": (0, (1, 1.5))}
     for mark in figure.marks:
         axes.axvline(
-            mark.x, color=PAPER["ink"], lw=0.9, ls=styles[mark.kind], alpha=0.8, zorder=2.5
+            mark.x, color=PAPER["ink"], lw=0.9, ls=MARK_LINES[mark.kind], alpha=0.8, zorder=2.5
         )

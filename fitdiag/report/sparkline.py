@@ -115,17 +115,35 @@ def draw_losses(figure: Figure, width: int, blocks: Blocks) -> list[tuple[str, s
     ]
 
 
-def draw_marks(figure: Figure, width: int, blocks: Blocks) -> list[str]:
-    """Return the lines beneath the losses: onset and pick at their columns, with their words."""
+def draw_marks(
+    figure: Figure, width: int, blocks: Blocks, *, indent: int = 0, room: int | None = None
+) -> list[str]:
+    """Return the lines beneath the losses: onset and pick at their columns, with their words.
+
+    Parameters
+    ----------
+    figure : Figure
+        Whose marks they are.
+    width : int
+        Columns of the losses.
+    blocks : Blocks
+        The characters.
+    indent : int
+        Columns before the losses begin; words may stand there too.
+    room : int, optional
+        Columns of a line in all. Default: as far as the losses go.
+    """
+    room = indent + width if room is None else room
     lines: list[list[str]] = []
     order = ("pick", "onset")
     marks = [mark for mark in figure.marks if mark.kind in order]
     for mark in sorted(marks, key=lambda mark: order.index(mark.kind)):
-        at = column(figure, mark.x, width)
-        sign, label = blocks.marks[mark.kind], mark.label[: width - 2]
+        at = indent + column(figure, mark.x, width)
+        sign, label = blocks.marks[mark.kind], mark.label
         if not any(_put(line, at, sign, label) for line in lines):
-            lines.append([" "] * width)
-            _put(lines[-1], at, sign, label)
+            lines.append([" "] * room)
+            # where even that is too long, the words alone; the place is told further down
+            _put(lines[-1], at, sign, label) or _put(lines[-1], at, sign, label.split(":")[0])
     return ["".join(line).rstrip() for line in lines]
 
 

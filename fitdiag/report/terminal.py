@@ -40,9 +40,15 @@ __all__ = ["Terminal", "render_text"]
 #: lines of a summary at the most: a screen of 24 less a prompt and the names of written files
 LINES = 20
 #: columns of a summary: no narrower, no wider
-NARROWEST, WIDEST = 40, 100
+NARROWEST, WIDEST = 24, 100
+#: columns below which names stand above what they name, instead of to its left
+TIGHT = 40
 
-_INDENT = 13
+_INDENT, _TIGHT_INDENT = 13, 8
+#: columns that the last value of a curve takes
+_VALUE = 12
+#: columns of a file's name that stand beside the rest of the first line, before it is wrapped
+_NAME = 24
 _TONES = {"good": "32", "fair": "36", "warn": "33", "bad": "31", "unknown": "35"}
 _ROLES = {"train": "36", "val": "33"}
 
@@ -64,6 +70,7 @@ class Terminal:
         self.width = min(max(width, NARROWEST), WIDEST)
         self.color = color
         self.unicode = unicode
+        self.tight = self.width < TIGHT
 
     def paint(self, text: str, code: str) -> str:
         """Return a text in a colour, or as it is."""
@@ -85,10 +92,16 @@ class Terminal:
 
     def field(self, name: str, *texts: str) -> list[str]:
         """Return paragraphs with a bold name before the first of them."""
-        margin = " " * _INDENT
-        lines = [line for text in texts if text for line in self.wrap(text, margin)]
+        return self.headed(name, [(text, "") for text in texts if text])
+
+    def headed(self, name: str, items: list[tuple[str, str]]) -> list[str]:
+        """Return texts, each with what its further lines are indented by, under a bold name."""
+        margin = " " * (4 if self.tight else _INDENT)
+        lines = [line for text, more in items for line in self.wrap(text, margin, margin + more)]
         if not lines:
             return []
+        if self.tight:
+            return [f"  {self.paint(name, '1')}", *lines]
         head = self.paint(name.ljust(_INDENT - 2), "1")
         return [f"  {head}{lines[0][_INDENT:]}", *lines[1:]]
 
@@ -146,36 +159,35 @@ def _shows_unicode() -> bool:
 
 def _summary(terminal: Terminal, diagnosis: Diagnosis, advice: list[str]) -> list[str]:
     sign = VERDICTS[diagnosis.verdict].sign
-    mark = sign.mark if terminal.unicode else sign.plain
-    title = terminal.paint(f"{mark} {sign.title}", f"1;{_TONES[sign.tone]}")
+    title = f"{sign.mark if terminal.unicode else sign.plain} {sign.title}"
     confidence = say_confidence(diagnosis)
+    fits = len(f"  {title}, {confidence}") <= terminal.width
+    painted = terminal.paint(title, f"1;{_TONES[sign.tone]}")
+    together = f"  {painted}" + (f", {confidence}" if confidence else "")
     length = describe_length(diagnosis)
     room = terminal.width - len(GENERATOR) - len(length) - 4
-    head = f"{GENERATOR}  {clean(name_run(diagnosis), max(room, 12))}  {length}"
-    numbered = [f"{rank}. {text}" for rank, text in enumerate(advice, start=1)]
+    name = clean(name_run(diagnosis), room if room >= _NAME else terminal.width)
+    head = (
+        (f"{GENERATOR}  {name}  {length}",)
+        if room >= len(name)
+        else (f"{GENERATOR}  {name}", length)
+    )
+    numbered = [(f"{rank}. {text}", "   ") for rank, text in enumerate(advice, start=1)]
     pick = [
         say_pick(diagnosis) + (f". {describe_regret(diagnosis)}" if diagnosis.checkpoint else "")
     ]
     return [
-        terminal.paint(terminal.wrap(head)[0], "2"),
+        *(terminal.paint(line, "2") for part in head for line in terminal.wrap(part)),
         "",
-        f"  {title}" + (f", {confidence}" if confidence else ""),
+        *([together] if fits else [f"  {painted}", f"  {confidence}"]),
         *terminal.wrap(say_reason(diagnosis), "  "),
         "",
         *_chart(terminal, diagnosis),
         *terminal.field("Keep", *pick),
         *terminal.field("Gradients", describe_gradients(diagnosis)),
-        *_numbered(terminal, "Next", numbered),
+        *terminal.headed("Next", numbered),
         *terminal.field("Not judged", _unjudged(diagnosis)),
     ]
-
-
-def _numbered(terminal: Terminal, name: str, items: list[str]) -> list[str]:
-    margin = " " * _INDENT
-    lines = [line for item in items for line in terminal.wrap(item, margin, margin + "   ")]
-    if not lines:
-        return []
-    return [f"  {terminal.paint(name.ljust(_INDENT - 2), '1')}{lines[0][_INDENT:]}", *lines[1:]]
 
 
 def _unjudged(diagnosis: Diagnosis) -> str:
@@ -193,19 +205,19 @@ def _chart(terminal: Terminal, diagnosis: Diagnosis) -> list[str]:
     """Return the losses as lines of blocks with their last values, and the marks beneath."""
     figure = draw_up(diagnosis)
     blocks = Blocks(unicode=terminal.unicode)
-    width = terminal.width - _INDENT - 12
+    indent = _TIGHT_INDENT if terminal.tight else _INDENT
+    width = terminal.width - indent - (_VALUE - 1 if terminal.tight else _VALUE)
     lines = draw_losses(figure, width, blocks)
     if not lines:
         return []
-    panel = next(panel for panel in figure.panels if panel.key == "loss")
-    ends = {series.role: number(series.at(figure.end)) for series in panel.series}
-    names = {"train": "Train", "val": "Validation"}
+    curves = {"train": diagnosis.run.train_loss, "val": diagnosis.run.val_loss}
+    ends = {role: number(curve.values[-1]) for role, curve in curves.items() if curve is not None}
+    names = {"train": "Train", "val": "Valid" if terminal.tight else "Validation"}
     drawn = [
-        f"  {names[role].ljust(_INDENT - 2)}{terminal.paint(line, _ROLES[role])} {ends[role]}"
+        f"  {names[role].ljust(indent - 2)}{terminal.paint(line, _ROLES[role])} {ends[role]}"
         for role, line in lines
     ]
-    marks = draw_marks(figure, width, blocks)
-    return [*drawn, *(" " * _INDENT + line for line in marks), ""]
+    return [*drawn, *draw_marks(figure, width, blocks, indent=indent, room=terminal.width), ""]
 
 
 def _details(terminal: Terminal, diagnosis: Diagnosis) -> list[str]:
@@ -231,7 +243,8 @@ def _finding(terminal: Terminal, finding: Finding, run: Run) -> list[str]:
     sign = SEVERITIES[finding.severity]
     mark = sign.mark if terminal.unicode else sign.plain
     head = f"{mark} {clean(finding.code)} {clean(finding.name)} ({sign.title.lower()})"
-    lines = ["  " + terminal.paint(head, _TONES[sign.tone])]
+    tone = _TONES[sign.tone]
+    lines = [f"  {terminal.paint(line[2:], tone)}" for line in terminal.wrap(head, "  ")]
     lines += terminal.wrap(clean(finding.message, TEXT_LENGTH), "    ")
     for item in finding.evidence:
         lines += terminal.wrap(describe_evidence(item, run), "    - ")

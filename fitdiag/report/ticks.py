@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["linear_ticks", "log_ticks"]
+__all__ = ["linear_ticks", "log_ticks", "place_ticks"]
 
 
 def linear_ticks(low: float, high: float, most: int = 6, *, whole: bool = False) -> list[float]:
@@ -29,6 +29,17 @@ def linear_ticks(low: float, high: float, most: int = 6, *, whole: bool = False)
     if last - first > 2 * most:
         return [low]
     return [index * step for index in range(first, last + 1)]
+
+
+def place_ticks(start: float, end: float) -> list[float]:
+    """Return ticks for epochs, steps or rows: whole ones, unless all shown lies within one.
+
+    Parameters
+    ----------
+    start, end : float
+        First and last place of the axis.
+    """
+    return linear_ticks(start, end, 8, whole=end - start >= 1)
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:

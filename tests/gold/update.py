@@ -1,7 +1,8 @@
 """Rewrite what the tests compare with: ``python tests/gold/update.py``, then read the diff.
 
-That is ledger.json, with verdict and codes of every sample log, and the output that stands under
-the ``$ fitdiag …`` lines of the README and the documentation.
+That is ledger.json, with verdict and codes of every sample log, and in the README and the
+documentation the output under the ``$ fitdiag …`` lines and what stands between the
+``<!-- begin: … -->`` marks.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import fitdiag
 
 ROOT = Path(__file__).resolve().parents[2]
 LEDGER = Path(__file__).with_name("ledger.json")
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"^\$ (fitdiag .*)\n((?:(?!\$ ).*\n)*)", flags=re.MULTILINE)
@@ -74,8 +76,14 @@ def shown(text: str) -> list[tuple[str, str]]:
     ]
 
 
+def fill_passages(text: str) -> str:
+    """Return a page with what is made from fitdiag itself made anew."""
+    filled: str = runpy.run_path(str(ROOT / "docs" / "passages.py"))["fill_passages"](text)
+    return filled
+
+
 def update_page(page: Path, folder: Path) -> None:
-    """Write anew the output that a page shows."""
+    """Write anew the output that a page shows, and what is made from fitdiag itself."""
 
     def fill(match: re.Match[str]) -> str:
         return f"$ {match[1]}\n{run_command(match[1], folder)[1]}"
@@ -84,7 +92,7 @@ def update_page(page: Path, folder: Path) -> None:
         return f"```console\n{_COMMAND.sub(fill, block[1])}```"
 
     text = page.read_text(encoding="utf-8")
-    page.write_text(_CONSOLE.sub(fill_block, text), encoding="utf-8")
+    page.write_text(fill_passages(_CONSOLE.sub(fill_block, text)), encoding="utf-8")
 
 
 def update() -> None:

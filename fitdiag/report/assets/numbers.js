@@ -32,9 +32,16 @@ const fitdiagNumbers = (function () {
     return ticks;
   }
 
+  /* Distances from tick to tick along epochs or steps: whole ones, unless all shown lies within one. */
+  function placeSteps(low, high) {
+    const steps = [];
+    for (let power = high - low >= 1 ? 0 : -9; power < 16; power++) [1, 2, 5].forEach((f) => steps.push(Number(f + "e" + power)));
+    return steps;
+  }
+
   function place(value) {
     return Number(value.toPrecision(7)).toLocaleString("en-US", { maximumFractionDigits: 2 });
   }
 
-  return { logTicks, number, place };
+  return { logTicks, number, place, placeSteps };
 })();

@@ -1,7 +1,7 @@
 /* The charts of the page: one uPlot a panel, linked by one crosshair over the same axis. */
 (function () {
   "use strict";
-  const { logTicks, number, place } = fitdiagNumbers;
+  const { logTicks, number, place, placeSteps } = fitdiagNumbers;
   const figure = JSON.parse(document.getElementById("figure").textContent);
   const root = document.documentElement;
   const HEIGHTS = { loss: 330, metric: 200, norm: 210, lr: 130 };
@@ -209,7 +209,7 @@
     const own = { splits: (u, at, low, high) => logTicks(low, high, 6), filter: (u, all) => all };
     const few = panel.key === "lr" ? 28 : 38;
     return [
-      { ...plain, grid, ticks, space: 70, size: last ? 30 : 12, label: last ? figure.axis : undefined, labelSize: last ? 20 : 0,
+      { ...plain, grid, ticks, space: 70, incrs: (u, at, low, high) => placeSteps(low, high), size: last ? 30 : 12, label: last ? figure.axis : undefined, labelSize: last ? 20 : 0,
         values: (u, all) => all.map((value) => (last && value !== null ? place(value) : "")) },
       { ...plain, grid, ticks, space: few, size: 66, ...(log ? own : {}), values: (u, all) => all.map((value) => (value === null ? "" : number(value))) },
     ];
