@@ -126,14 +126,16 @@ def _is_inner(rows: Rows) -> bool:
 def _count_through(rows: Rows, notes: list[str]) -> tuple[Floats, StepUnit, Floats | None]:
     """Count steps that start anew in each epoch through the whole run."""
     main, epochs = rows.main, _fill(np.where(np.isfinite(rows.epochs), rows.epochs, np.nan))
-    longest = float(np.nanmax(rows.steps[main]))
-    longest += float(np.nanmin(rows.steps[main]) == 0)  # they count from zero
+    counted = rows.steps[main & np.isfinite(rows.steps)]
+    longest = float(counted.max(initial=0.0)) + float(counted.min(initial=1.0) == 0)  # from zero
     first = float(np.nanmin(epochs[main]))
     notes.append(
         f"The steps start again in every epoch and were counted through, with {longest:.0f} in "
         "each, the most that were logged."
     )
-    within = np.where(main, rows.steps, longest)  # validation stands at the end of its epoch
+    within = np.where(
+        main & np.isfinite(rows.steps), rows.steps, longest
+    )  # validation stands at the end of its epoch
     return (epochs - first) * longest + within, StepUnit.STEP, epochs
 
 

@@ -27,6 +27,9 @@ LINE_LIMIT = 16 << 20
 #: an entry that unpacks to more than this many times its size, and to more than so many bytes
 RATIO, FLOOR = 200, 64 << 20
 
+#: characters of a cause that a message quotes
+CAUSE = 120
+
 
 def list_members(path: Path) -> list[str]:
     """Return the names in a ZIP archive; nothing for a file that is none.
@@ -85,7 +88,8 @@ def iterate_member(path: Path, wanted: str) -> Iterator[object]:
         zlib.error,
         lzma.LZMAError,
     ) as error:
-        raise ReadError(f"{path} is a ZIP archive that cannot be read: {error}.") from None
+        cause = str(error)[:CAUSE].encode("ascii", "replace").decode()
+        raise ReadError(f"{path} is a ZIP archive that cannot be read: {cause}.") from None
 
 
 def _iterate(file: IO[bytes], limit: int | None = None) -> Iterator[object]:

@@ -82,7 +82,8 @@ class Placing:
         elif self.unit is StepUnit.STEP:
             places = steps
         elif self.inner and track.level == STEP:
-            fraction = np.clip(steps / max(self.total, 1.0), 0.0, 1.0)
+            solid = np.where(np.isfinite(steps), steps, np.nan)
+            fraction = np.clip(solid / max(self.total, 1.0), 0.0, 1.0)
             places = epochs - 1 + fraction
         elif spread and self._is_dense(epochs):
             places = self._spread(epochs)
