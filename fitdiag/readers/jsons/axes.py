@@ -133,9 +133,8 @@ def _count_through(rows: Rows, notes: list[str]) -> tuple[Floats, StepUnit, Floa
         f"The steps start again in every epoch and were counted through, with {longest:.0f} in "
         "each, the most that were logged."
     )
-    within = np.where(
-        main & np.isfinite(rows.steps), rows.steps, longest
-    )  # validation stands at the end of its epoch
+    solid = np.where(np.isfinite(rows.steps), rows.steps, np.nan)
+    within = np.where(main, solid, longest)  # validation stands at the end of its epoch
     return (epochs - first) * longest + within, StepUnit.STEP, epochs
 
 
