@@ -16,6 +16,8 @@ KNOWN = frozenset({"loss", "batch_loss", "part", "metric", "lr", "grad_norm", "g
 
 #: a line with more numbers is data, not a log line
 NUMBERS = 60
+#: characters before a value in which what opens it is looked for
+OPENING = 80
 
 _TOTAL = re.compile(r"\s*(?:/|of|out of)\s*")
 _MEAN = re.compile(r"\s*\(\s*(?:avg|mean|ave|average)?\s*[:=]?\s*")
@@ -220,7 +222,8 @@ class _Reading:
         return key
 
     def _find_key(self, before: str, at: int) -> Key | None:
-        text = phrases.OPENERS.sub("", before)
+        head, tail = before[:-OPENING], before[-OPENING:]  # the search is quadratic in its text
+        text = head + phrases.OPENERS.sub("", tail)
         separator = phrases.SEPARATOR.search(text)
         is_spoken = separator is not None and separator[0].strip().isalpha()
         if separator is not None:
