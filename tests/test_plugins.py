@@ -65,7 +65,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     module: Any = ModuleType("fitdiag_plugins_under_test")
     module.MINE, module.broken, module.START = MINE, broken, START
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(plugins, "entry_points", find)
+    monkeypatch.setattr("importlib.metadata.entry_points", find)
     plugins._find_points.cache_clear()
     plugins._load.cache_clear()
     yield names

@@ -1,83 +1,33 @@
-"""Readers: every log becomes a :class:`~fitdiag.run.Run` at once, whatever its format."""
+"""Readers: every log becomes a :class:`~fitdiag.run.Run` at once, whatever its format.
+
+fitdiag's own logs are read by themselves; the other readers are loaded when a log needs them.
+"""
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fitdiag.errors import FormatError, ReadError, UsageError
 from fitdiag.readers import files
-from fitdiag.readers.bundle import read_bundle
-from fitdiag.readers.dvclive import DVCLIVE
-from fitdiag.readers.folder import read_folder
-from fitdiag.readers.jsons import JSON_READERS
 from fitdiag.readers.native import NATIVE
-from fitdiag.readers.pairs import PAIRS
-from fitdiag.readers.plugins import find_plugin, list_plugins, load_plugins
 from fitdiag.readers.reader import Reader
 from fitdiag.readers.roles import check_targets
-from fitdiag.readers.selection import select_run
-from fitdiag.readers.stdout import STDOUT
-from fitdiag.readers.table import TABLE
-from fitdiag.readers.tensorboard import TENSORBOARD, TENSORBOARD_CSV
-from fitdiag.readers.trackers import TRACKERS
-from fitdiag.readers.transposed import TRANSPOSED
-from fitdiag.readers.versions import VERSIONS
-from fitdiag.readers.walk import walk_runs
-from fitdiag.readers.wandb_export import WANDB_EXPORT
-from fitdiag.readers.yolo import YOLO
 from fitdiag.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from fitdiag.readers.registry import READERS, formats, sniff
+
 __all__ = ["READERS", "Reader", "formats", "read", "runs", "sniff"]
 
-#: all readers, most specific first: the first that recognises a file reads it
-READERS: tuple[Reader, ...] = (
-    NATIVE,
-    *TRACKERS,
-    *JSON_READERS,
-    DVCLIVE,
-    VERSIONS,
-    PAIRS,
-    YOLO,
-    TENSORBOARD,
-    TENSORBOARD_CSV,
-    WANDB_EXPORT,
-    TRANSPOSED,
-    TABLE,
-    STDOUT,
-)
 
-
-def formats() -> tuple[tuple[str, str, str], ...]:
-    """Return name, description and usual file name of every format that can be read.
-
-    Readers of other packages come last, without being loaded.
-
-    Examples
-    --------
-    >>> from fitdiag.readers import formats
-    >>> [name for name, _, _ in formats()][0]
-    'native'
-    """
-    own = tuple((reader.name, reader.description, reader.example) for reader in READERS)
-    return own + list_plugins()
-
-
-def sniff(path: str | os.PathLike[str], head: bytes) -> Reader | None:
-    """Return the reader that recognises a file, or None.
-
-    Parameters
-    ----------
-    path : str or path
-        Its name.
-    head : bytes
-        Its first bytes, a few kilobytes at least.
-    """
-    return _match(READERS, Path(path), head) or _match(load_plugins(), Path(path), head)
+def __getattr__(name: str) -> object:
+    if name not in {"READERS", "formats", "sniff"}:
+        raise AttributeError(f"module 'fitdiag.readers' has no attribute {name!r}")
+    return getattr(import_module("fitdiag.readers.registry"), name)
 
 
 def read(
@@ -124,17 +74,14 @@ def read(
     """
     columns = dict(columns or {})
     check_targets(columns)
-    chosen = None if format is None else _find_reader(format)
-    places = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(one) for one in path]
-    if len(places) != 1:
-        return _read_together(places, chosen, columns, run)
-    place = places[0]
-    if not place.is_dir() or (chosen is not None and chosen.folders):
-        return select_run(_read_one(place, chosen, columns), run, place)
-    found = None if chosen is not None else sniff_folder(place)
-    if found is not None:
-        return select_run(_read_one(place, found, columns), run, place)
-    return read_folder(place, lambda inner: _attempt(inner, chosen, columns), run)
+    if format is None and run is None and isinstance(path, (str, os.PathLike)):
+        own = _read_own(Path(path), columns)
+        if own is not None:
+            return own
+    found: Run = import_module("fitdiag.readers.registry").read(
+        path, format=format, columns=columns, run=run
+    )
+    return found
 
 
 def runs(
@@ -175,75 +122,16 @@ def runs(
     >>> for path, run in fitdiag.runs("experiments"):  # doctest: +SKIP
     ...     print(path, fitdiag.diagnose(run).verdict)
     """
-    columns = dict(columns or {})
-    check_targets(columns)
-    chosen = None if format is None else _find_reader(format)
-    place = Path(folder)
-    if not place.is_dir():
-        return ((place, run) for run in _read_one(place, chosen, columns))
-    return walk_runs(place, lambda inner: _attempt(inner, chosen, columns))
+    found: Iterator[tuple[Path, Run]] = import_module("fitdiag.readers.registry").runs(
+        folder, format=format, columns=columns
+    )
+    return found
 
 
-def sniff_folder(path: Path) -> Reader | None:
-    """Return the reader that recognises a folder as one log, or None."""
-    found = _match([each for each in READERS if each.folders], path, b"")
-    return found or _match([each for each in load_plugins() if each.folders], path, b"")
-
-
-def _match(readers: Sequence[Reader], path: Path, head: bytes) -> Reader | None:
-    return next((reader for reader in readers if reader.matches(path, head)), None)
-
-
-def _find_reader(name: str) -> Reader:
-    for reader in READERS:
-        if reader.name == name:
-            return reader
-    plugin = find_plugin(name)
-    if plugin is not None:
-        return plugin
-    choices = ", ".join(known for known, _, _ in formats())
-    raise UsageError(f"unknown format {name!r}: choose one of {choices}.")
-
-
-def _read_together(
-    places: list[Path], chosen: Reader | None, columns: Mapping[str, str], number: int | None
-) -> Run:
-    if not places:
-        raise UsageError("no log was given: name at least one file.")
-    if chosen is not None and chosen not in {TABLE, WANDB_EXPORT}:
-        raise UsageError(f"the format {chosen.name} takes one log, not {len(places)}.")
-    try:
-        found = read_bundle(places, columns)
-    except OSError as error:
-        raise ReadError(files.describe_os_error(places[0], error)) from None
-    return select_run(found, number, places[0])
-
-
-def _attempt(path: Path, chosen: Reader | None, columns: Mapping[str, str]) -> Sequence[Run]:
-    """Read what lies in a folder; nothing where no reader recognises it."""
-    if path.is_dir():
-        found = sniff_folder(path)
-        wanted = found is not None and (chosen is None or chosen is found)
-        return _read_one(path, found, columns) if wanted else []
-    head = files.read_head(path)
-    found = sniff(path, head)
-    if found is None or (chosen is not None and chosen is not found):
-        return []
-    return _read_one(path, found, columns)
-
-
-def _read_one(path: Path, chosen: Reader | None, columns: Mapping[str, str]) -> Sequence[Run]:
-    """Read all runs of a log."""
-    if not path.is_dir():
-        head = files.read_head(path)
-        chosen = chosen or sniff(path, head)
-        if chosen is None or chosen.text:
-            files.check_text(path, head)
-    if chosen is None:
-        known = ", ".join(f"{each.name} ({each.example})" for each in READERS)
-        raise FormatError(f"{path} is in no format that fitdiag knows; it reads {known}.")
-    try:
-        found = chosen.read(path, columns)
-    except OSError as error:
-        raise ReadError(files.describe_os_error(path, error)) from None
-    return [found] if isinstance(found, Run) else list(found)
+def _read_own(path: Path, columns: Mapping[str, str]) -> Run | None:
+    """Read a log that fitdiag wrote and that holds one run; nothing for any other."""
+    if not path.is_file() or not NATIVE.matches(path, files.read_head(path)):
+        return None
+    found = NATIVE.read(path, columns)
+    runs = [found] if isinstance(found, Run) else list(found)
+    return runs[0] if len(runs) == 1 else None

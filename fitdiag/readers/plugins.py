@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from fitdiag.readers.reader import Reader
@@ -20,6 +19,8 @@ GROUP = "fitdiag.readers"
 
 @functools.cache
 def _find_points() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points
+
     return tuple(sorted(entry_points(group=GROUP), key=lambda point: point.name))
 
 
