@@ -12,6 +12,8 @@ from fitdiag.rules.base import Case, Outcome, Rule
 from fitdiag.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -62,11 +64,7 @@ class NoLearning(Rule):
     )
 
     def check(self, case: Case) -> Outcome:
-        if case.judgement.verdict is Verdict.NO_LEARNING:
-            return self.found(case.judgement.reason, *case.judgement.evidence)
-        if case.judgement.verdict is Verdict.INCONCLUSIVE:
-            return self.skip(case.judgement.reason)
-        return None
+        return _follow_verdict(self, case, Verdict.NO_LEARNING)
 
     @staticmethod
     def firing() -> Run:
@@ -106,11 +104,7 @@ class Overfitting(Rule):
     )
 
     def check(self, case: Case) -> Outcome:
-        if case.judgement.verdict is Verdict.OVERFITTING:
-            return self.found(case.judgement.reason + _cost(case), *case.judgement.evidence)
-        if case.judgement.verdict is Verdict.INCONCLUSIVE:
-            return self.skip(case.judgement.reason)
-        return None
+        return _follow_verdict(self, case, Verdict.OVERFITTING, _cost)
 
     @staticmethod
     def firing() -> Run:
@@ -120,6 +114,17 @@ class Overfitting(Rule):
     @staticmethod
     def quiet() -> Run:
         return Run.from_arrays(train_loss=_falling(2.3, 0.4), val_loss=_falling(2.3, 0.5))
+
+
+def _follow_verdict(
+    rule: Rule, case: Case, verdict: Verdict, add: Callable[[Case], str] | None = None
+) -> Outcome:
+    """Return the finding that a verdict is, a skip where there is none, or nothing."""
+    judgement = case.judgement
+    if judgement.verdict is verdict:
+        more = add(case) if add is not None else ""
+        return rule.found(judgement.reason + more, *judgement.evidence)
+    return rule.skip(judgement.reason) if judgement.verdict is Verdict.INCONCLUSIVE else None
 
 
 def _cost(case: Case) -> str:
@@ -157,11 +162,7 @@ class ControlledGap(Rule):
     references = (_BOOK,)
 
     def check(self, case: Case) -> Outcome:
-        if case.judgement.verdict is Verdict.CONTROLLED_GAP:
-            return self.found(case.judgement.reason, *case.judgement.evidence)
-        if case.judgement.verdict is Verdict.INCONCLUSIVE:
-            return self.skip(case.judgement.reason)
-        return None
+        return _follow_verdict(self, case, Verdict.CONTROLLED_GAP)
 
     @staticmethod
     def firing() -> Run:
