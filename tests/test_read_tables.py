@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fitdiag
-from fitdiag.readers import files
+from fitdiag.readers import files, grid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -268,11 +268,14 @@ def test_reads_tables_as_people_write_them(tmp_path: Path, name: str) -> None:
     check(fitdiag.read(write(tmp_path / "history.csv", case.text), format="csv"), case)
 
 
+@pytest.mark.parametrize("arrow", [True, False])
 @pytest.mark.parametrize("name", CASES)
 def test_large_files_are_read_alike(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, *, arrow: bool
 ) -> None:
-    """What pandas cuts is the same as what the csv module cuts, notes included."""
+    """What pyarrow or pandas cuts is the same as what the csv module cuts, notes included."""
+    if not arrow:
+        monkeypatch.setattr(grid, "can_take", lambda _: False)
     path = write(tmp_path / "history.csv", CASES[name].text)
     small = fitdiag.read(path, format="csv")
     size = path.stat().st_size
@@ -285,6 +288,30 @@ def test_large_files_are_read_alike(
     for curve in small.curves.values():
         np.testing.assert_array_equal(large.curves[curve.name].values, curve.values)
         np.testing.assert_array_equal(large.curves[curve.name].steps, curve.steps)
+
+
+def test_pyarrow_takes_plain_large_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large table of plain numbers needs no pandas; NaN is a value, an empty cell is none."""
+    path = write(tmp_path / "a.csv", "step,loss,val_loss\n1,2.5,\n2,nan,3.25\n3,-inf,\n")
+    monkeypatch.setattr(files, "HEAD_BYTES", 10)
+    monkeypatch.setattr(grid, "_read_chunks", None)
+    run = fitdiag.read(path, format="csv")
+    np.testing.assert_array_equal(run.curves["train_loss"].values, [2.5, np.nan, -np.inf])
+    assert run.curves["val_loss"].steps.tolist() == [2]
+
+
+@pytest.mark.parametrize("arrow", [True, False])
+def test_large_rows_that_are_longer_than_the_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, arrow: bool
+) -> None:
+    """Cells that no column names are ignored, and said, in a large file too."""
+    path = write(tmp_path / "a.csv", "epoch,loss\n" + "1,2.5,9,9\n2,1.5,9,9\n")
+    if not arrow:
+        monkeypatch.setattr(grid, "can_take", lambda _: False)
+    monkeypatch.setattr(files, "HEAD_BYTES", 10)
+    run = fitdiag.read(path, format="csv")
+    assert run.curves["train_loss"].values.tolist() == [2.5, 1.5]
+    assert any("2 rows have more or fewer than 2 cells" in note for note in run.source.notes)
 
 
 def test_source_names_the_logs_own_columns(tmp_path: Path) -> None:

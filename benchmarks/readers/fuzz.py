@@ -30,6 +30,7 @@ from samples import write_samples
 
 import fitdiag
 from fitdiag.errors import ReadError, UsageError
+from fitdiag.readers import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,7 +222,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="part of the names of the samples to damage")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "fuzz_failures")
+    parser.add_argument(
+        "--large", action="store_true", help="read tables as those of many megabytes are read"
+    )
     options = parser.parse_args()
+    if options.large:
+        files.HEAD_BYTES = 64
     resource.setrlimit(resource.RLIMIT_AS, (ROOM, ROOM))
     signal.signal(signal.SIGPROF, stop_reading)
     warnings.simplefilter("error")

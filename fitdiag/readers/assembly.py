@@ -207,8 +207,10 @@ def _find_sides(plan: Plan) -> list[Pick]:
 
 def _is_stacked(table: Table, plan: Plan, axis: Axis) -> bool:
     """Tell whether all rows of one split stand before all rows of the other."""
+    if not axis.turns:
+        return False
     sides = [np.flatnonzero(table.find_measured(pick, plan)) for pick in _find_sides(plan)]
-    if len(sides) < 2 or not axis.turns or not all(side.size for side in sides):
+    if len(sides) < 2 or not all(side.size for side in sides):
         return False
     first, second = sides
     return bool(first[-1] < second[0] or second[-1] < first[0])
@@ -220,7 +222,9 @@ def _drop_rows(table: Table, plan: Plan, notes: list[str]) -> Table:
     numbers = {at: cells for at, cells in table.columns.items() if at not in words}
     kinds = frozenset().union(*(cells.kinds for cells in numbers.values()))
     notes.extend(f"{sentence}." for kind, sentence in KINDS.items() if kind in kinds)
-    empty = np.logical_and.reduce([cells.missing for cells in numbers.values()])
+    empty = np.ones(next(iter(table.columns.values())).missing.size, dtype=bool)
+    for cells in numbers.values():
+        empty &= cells.missing
     spoiled = np.zeros(empty.size, dtype=bool)
     for cells in numbers.values():
         spoiled[cells.bad_rows] = True
@@ -258,7 +262,7 @@ def _make_curves(table: Table, plan: Plan, axis: Axis, notes: list[str]) -> dict
         whole = bool(measured.all())
         steps = axis.steps if whole else axis.steps[measured]
         values = values if whole else values[measured]
-        if not (is_sorted or (np.diff(steps) > 0).all()):
+        if not (is_sorted or (steps[1:] > steps[:-1]).all()):
             order = _keep_last(steps)
             repeats += steps.size - order.size
             steps, values = steps[order], values[order]
@@ -282,8 +286,10 @@ def _drop_placeholders(
     That is a column without empty cells that is at least half NaN and finite again after one; a
     run that turns to NaN and stays there has diverged, and its NaN are values.
     """
+    if not measured.all():
+        return measured
     nan = np.isnan(values)
-    if not measured.all() or 2 * np.count_nonzero(nan) < nan.size:
+    if 2 * np.count_nonzero(nan) < nan.size:
         return measured
     after = nan.argmax()
     return ~nan if not nan[after:].all() else measured

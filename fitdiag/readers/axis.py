@@ -55,6 +55,8 @@ class Axis:
     @cached_property
     def turns(self) -> int:
         """How often the steps go back."""
+        if self.is_sorted:
+            return 0
         finite = self.steps[np.isfinite(self.steps)]
         return int(np.count_nonzero(finite[1:] < finite[:-1]))
 
@@ -178,7 +180,7 @@ def choose_axis(
         if measured is not None and _is_within(epochs[measured & np.isfinite(epochs)]):
             return _count_rows(epochs, "Epochs go over several rows each: rows are counted.")
         return Axis(steps=epochs, unit=StepUnit.EPOCH)
-    if indices is not None and np.isfinite(indices).all() and (np.diff(indices) > 0).all():
+    if indices is not None and np.isfinite(indices).all() and (indices[1:] > indices[:-1]).all():
         return Axis(steps=indices, unit=StepUnit.ROW)
     size = 0 if measured is None else measured.size
     return Axis(steps=np.arange(1.0, size + 1), unit=StepUnit.ROW)
@@ -205,7 +207,8 @@ def _count_rows(epochs: NDArray[np.float64], reason: str) -> Axis:
 
 
 def _count_changes(values: NDArray[np.float64]) -> int:
-    finite = values[np.isfinite(values)]
+    known = np.isfinite(values)
+    finite = values if known.all() else values[known]
     return int(np.count_nonzero(finite[1:] != finite[:-1]))
 
 

@@ -43,6 +43,9 @@ _WRAPPED = re.compile(
     r"(?:(?:\w+\.)?(?:tensor|array|float\d*|int\d*)\(\s*\[*|\[+)"
     rf"\s*({_NUMBER}|[-+]?(?:nan|inf))\s*(?:[,\])].*)?"
 )
+#: what every spelling that holds no letters beyond an exponent is made of
+_NUMERIC = re.compile(r"[-+.,\d'%eE \u00a0\u202f\u2009]+")
+_TELLING = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _FINITENESS = re.compile(r"([-+]?)(nan|inf(?:inity)?|1\.#(?:qnan|snan|ind|inf))(?:\(ind\))?0*")
 
 #: what an unusual cell was, and the sentence that says how it was read
@@ -81,7 +84,12 @@ class Cells:
 def is_number(cell: str) -> bool:
     """Tell whether a cell holds a number in any of the spellings that are read."""
     token = cell.strip()
-    if token.lower() in MISSING:
+    if _PLAIN.fullmatch(token):
+        return True
+    if not _TELLING.search(token) or token.lower() in MISSING:
+        return False
+    is_odd = token[0] in "0123456789.+-" and not _NUMERIC.fullmatch(token)
+    if is_odd and "n" not in token.lower():  # neither nan nor inf, nor 1.#QNAN
         return False
     if token[:1].isalpha() and "(" not in token:
         return _FINITENESS.fullmatch(token.lower()) is not None
@@ -158,7 +166,7 @@ class CellsBuilder:
     def __init__(self, capacity: int) -> None:
         self.size = 0
         self._values = np.empty(capacity)
-        self._missing = np.empty(capacity, dtype=bool)
+        self._missing: NDArray[np.bool_] | None = None  # made once a cell is missing
         self._bad: dict[int, str] = {}
         self._bad_rows: list[NDArray[np.intp]] = []
         self._kinds: set[str] = set()
@@ -169,7 +177,10 @@ class CellsBuilder:
         if self.size > self._values.size:
             self._resize(self.size + self.size // 8)
         self._values[start : self.size] = piece.values
-        self._missing[start : self.size] = piece.missing
+        if self._missing is None and piece.missing.any():
+            self._missing = np.zeros(self._values.size, dtype=bool)
+        if self._missing is not None:
+            self._missing[start : self.size] = piece.missing
         if piece.bad_rows.size:
             room = 3 - len(self._bad)
             self._bad.update({start + row: piece.bad[row] for row in list(piece.bad)[:room]})
@@ -182,7 +193,9 @@ class CellsBuilder:
         rows = np.concatenate(self._bad_rows) if self._bad_rows else np.empty(0, np.intp)
         return Cells(
             values=self._values,
-            missing=self._missing,
+            missing=np.broadcast_to(np.False_, self.size)
+            if self._missing is None
+            else self._missing,
             bad=self._bad,
             bad_rows=rows,
             kinds=frozenset(self._kinds),
@@ -190,7 +203,8 @@ class CellsBuilder:
 
     def _resize(self, size: int) -> None:
         self._values.resize(size, refcheck=False)
-        self._missing.resize(size, refcheck=False)
+        if self._missing is not None:
+            self._missing.resize(size, refcheck=False)
 
 
 def _read_number(token: str, decimal: str) -> tuple[float, str] | None:

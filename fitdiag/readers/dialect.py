@@ -89,6 +89,8 @@ def find_dialect(lines: Sequence[str]) -> Dialect | None:
     quoted = sum(line.count('"') for line in probe) % 2 == 0
     best: tuple[float, Dialect] | None = None
     for delimiter in DELIMITERS:
+        if not any(delimiter in line if delimiter else len(line.split()) > 1 for line in probe):
+            continue
         found = _try_delimiter(probe, delimiter, quoted=quoted)
         if found is not None and (best is None or found[0] > best[0]):
             best = found
@@ -99,13 +101,17 @@ def find_dialect(lines: Sequence[str]) -> Dialect | None:
 def _try_delimiter(
     lines: list[str], delimiter: str, *, quoted: bool
 ) -> tuple[float, Dialect] | None:
-    rows = [_split(line, delimiter, quoted=quoted) for line in lines]
-    bare = [bool(row) and not lines[at].lstrip().startswith("#") for at, row in enumerate(rows)]
-    full = [at for at, is_bare in enumerate(bare) if is_bare]
-    first = next((at for at in full if any(map(is_number, rows[at]))), None)
-    if first is None or first > PREAMBLE_LINES:
+    rows: list[list[str]] = []
+    for line in lines[: PREAMBLE_LINES + 1]:
+        rows.append(_split(line, delimiter, quoted=quoted))
+        if not line.lstrip().startswith("#") and any(map(is_number, rows[-1])):
+            break
+    else:
         return None
-    body = [rows[at] for at in full if at >= first]
+    first = len(rows) - 1
+    rows += [_split(line, delimiter, quoted=quoted) for line in lines[len(rows) :]]
+    full = (at for at in range(first, len(rows)) if not lines[at].lstrip().startswith("#"))
+    body = [rows[at] for at in full if rows[at]]
     header = _find_header(lines, rows, first, delimiter)
     width = len(header) if header else len(body[0])
     if (width < 2) != (delimiter == NO_DELIMITER):
@@ -131,10 +137,13 @@ def _try_delimiter(
 
 
 def _split(line: str, delimiter: str, *, quoted: bool) -> list[str]:
-    try:
-        cells = next(iter(split_rows([line], delimiter, quoted=quoted)), [])
-    except csv.Error:
-        return []
+    if delimiter and '"' not in line:
+        cells = [cell.lstrip(" ") for cell in line.split(delimiter)]
+    else:
+        try:
+            cells = next(iter(split_rows([line], delimiter, quoted=quoted)), [])
+        except csv.Error:
+            return []
     return cells if any(cell.strip() for cell in cells) else []
 
 
@@ -162,6 +171,8 @@ def _find_header(
 
 def _find_decimal(body: list[list[str]], delimiter: str) -> str:
     """Return what stands before the decimals; `1,234` may be either, `;` between cells decides."""
+    if not any("," in cell for row in body for cell in row):
+        return "."
     commas = dots = grouped = 0
     for row in body:
         for cell in row:

@@ -1,4 +1,4 @@
-"""From a delimited file to columns of numbers: csv for small files, pandas for large ones."""
+"""From a delimited file to columns of numbers: csv for small files, arrow or pandas for large."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from fitdiag.errors import ReadError
 from fitdiag.readers import files
+from fitdiag.readers.arrow import can_take, read_plain
 from fitdiag.readers.cells import (
     MISSING,
     Cells,
@@ -19,6 +20,7 @@ from fitdiag.readers.cells import (
     parse_words,
 )
 from fitdiag.readers.dialect import split_rows
+from fitdiag.readers.plain import cut_plain
 from fitdiag.readers.text import decode, split_lines
 
 if TYPE_CHECKING:
@@ -132,7 +134,11 @@ def read_grid(wanted: Wanted) -> Grid:
 
 def _read_small(wanted: Wanted) -> Grid:
     skip = wanted.dialect.skip
-    lines = split_lines(decode(wanted.path.read_bytes(), wanted.encoding))[skip:]
+    data = wanted.path.read_bytes()
+    plain = cut_plain(data, wanted)
+    if plain is not None:
+        return Grid(columns=plain)
+    lines = split_lines(decode(data, wanted.encoding))[skip:]
     rows: list[list[str]] = []
     try:
         rows.extend(wanted.split_up(lines))
@@ -158,6 +164,10 @@ def _count_ragged(rows: Iterable[list[str]], width: int) -> tuple[int, int]:
 
 
 def _read_large(wanted: Wanted) -> Grid:
+    if can_take(wanted):
+        plain = read_plain(wanted, _expect_rows(wanted.path))
+        if plain is not None:
+            return Grid(columns=plain)
     from pandas.errors import ParserError  # half a second that small logs do not pay
 
     try:
@@ -167,7 +177,7 @@ def _read_large(wanted: Wanted) -> Grid:
             raise
         except ValueError:  # a cell that is no plain number: read again with more care
             columns = _read_chunks(wanted, plain=False)
-    except ParserError as error:
+    except ValueError as error:  # a ParserError, or rows that are all longer than the header
         if wanted.path.stat().st_size > FALLBACK_BYTES:
             raise ReadError(f"{wanted.path} cannot be cut into cells: {error}.") from None
         return _read_small(wanted)
