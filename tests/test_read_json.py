@@ -480,7 +480,7 @@ REFUSALS = {
         state({"eval_loss": 1.0, "step": 1}),
         "holds evaluations but no training loss",
     ),
-    "cut.json": (STATE[:200], "stops in the middle"),
+    "cut.json": ('{"loss', "stops in the middle"),
     "broken.json": ('{"loss": [1, 2}, "val_loss": [3, 4]}', "no complete JSON: Expecting"),
     "deep.json": ('{"loss":' + "[" * 100_000, "nested too deeply"),
     "deep.jsonl": ('{"loss":' + "[" * 100_000 + "}\n{}\n", "nested too deeply"),
@@ -501,6 +501,28 @@ def test_json_without_a_curve_is_refused_in_one_sentence(tmp_path: Path, name: s
         fitdiag.read(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('{"loss": [3, 2, 1.5, 0.', [3, 2, 1.5]),
+        ('{"loss": [3, 2], "val_loss": [4, 3], "note": "a, [{', [3, 2]),
+        ('{"train": {"loss": [3, 2, 1]}, "val": {"loss": [4, 3.5, 3', [3, 2, 1]),
+        (STATE[: STATE.index("eval_loss") + 12], [3]),
+        (STATE[: STATE.index("total_flos")], [3, math.nan]),
+        ('{"loss": [3, 2, 1', [3, 2]),
+    ],
+)
+def test_a_document_that_stops_in_the_middle_is_read_up_to_there(
+    tmp_path: Path, text: str, values: list[float]
+) -> None:
+    """What stands complete is read, no half number is, and the run says so."""
+    path = tmp_path / "history.json"
+    path.write_text(text, encoding="utf-8")
+    run = fitdiag.read(path)
+    np.testing.assert_array_equal(run.curves["train_loss"].values, values)
+    assert any("stops in the middle" in note for note in run.source.notes)
 
 
 def test_runs_appended_to_one_file_are_told_apart(tmp_path: Path) -> None:

@@ -41,14 +41,14 @@ def _matches(_path: Path, head: bytes) -> bool:
 
 
 def _read(path: Path, columns: Mapping[str, str]) -> list[Run]:
-    document = load_document(path)
+    notes: list[str] = []
+    document = load_document(path, notes)
     if isinstance(document, dict) and isinstance(document.get("log_history"), list):
-        return read_state(document, path, columns, [])
+        return read_state(document, path, columns, notes)
     tracks = list(islice(collect(document), TRACKS))
     if not tracks:
         raise ReadError(_explain_nothing(path, document))
     chosen = {**_find_named(document, tracks), **columns}
-    notes: list[str] = []
     if len(tracks) == 1 and not tracks[0].path and tracks[0].rows is None:
         tracks = [_name_by_file(tracks[0], path, notes)]
     return read_tracks(tracks, path=path, format=HISTORY.name, columns=chosen, notes=notes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fitdiag.errors import FormatError, ReadError
 from fitdiag.readers import files
 from fitdiag.readers.jsons.literals import translate_literal
+from fitdiag.readers.jsons.salvage import close_text
 from fitdiag.readers.text import decode, guess_encoding
 
 if TYPE_CHECKING:
@@ -48,8 +49,16 @@ def parse(text: str) -> object:
     return value
 
 
-def load_document(path: Path) -> object:
+def load_document(path: Path, notes: list[str] | None = None) -> object:
     """Return the JSON or Python literal that a whole file holds; several become a list.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    notes : list of str, optional
+        Told when the file stops in the middle, and what stands complete in it was read. Without
+        it such a file is refused.
 
     Raises
     ------
@@ -65,10 +74,11 @@ def load_document(path: Path) -> object:
         )
     with path.open("rb") as file:
         data = file.read(DOCUMENT_LIMIT)
-    return parse_document(decode(data, guess_encoding(head.rstrip(b"\0"))), str(path))
+    text = decode(data, guess_encoding(head.rstrip(b"\0")))
+    return _parse_document(text, str(path), notes)
 
 
-def parse_document(text: str, name: str) -> object:
+def _parse_document(text: str, name: str, notes: list[str] | None) -> object:
     """Return the documents in a text; one alone as it is, several as a list.
 
     Raises
@@ -87,7 +97,14 @@ def parse_document(text: str, name: str) -> object:
         literal = _parse_literal(text)
         if literal is not None:
             return literal
-        raise FormatError(f"{name} is no complete JSON: {_explain(text, error)}.") from None
+        rest = _salvage(text[at:]) if notes is not None and _is_cut(text, error) else None
+        if notes is None or rest is None:
+            raise FormatError(f"{name} is no complete JSON: {_explain(text, error)}.") from None
+        notes.append(
+            "The file stops in the middle, as one does whose writer was killed: what stands "
+            "complete in it was read."
+        )
+        found.append(rest)
     if not found:
         raise ReadError(f"{name} holds nothing but blank space: nothing has been written to it.")
     return found[0] if len(found) == 1 else found
@@ -140,11 +157,27 @@ def _parse_literal(text: str) -> object:
         return None
 
 
+def _salvage(text: str) -> object:
+    """Return what stands complete in a text that stops in the middle, or None."""
+    closed = close_text(text)
+    try:
+        return None if closed is None else parse(closed)
+    except ValueError:
+        return None
+
+
+def _is_cut(text: str, error: Exception) -> bool:
+    """Tell whether the text was good JSON up to its end."""
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    return error.pos >= len(text.rstrip("\0 \r\n\t")) - 1 or "Unterminated" in error.msg
+
+
 def _explain(text: str, error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, json.JSONDecodeError):
-        if error.pos >= len(text.rstrip("\0 \r\n\t")) - 1 or "Unterminated" in error.msg:
+        if _is_cut(text, error):
             return "it stops in the middle, as a file does whose writer was killed; copy it again"
         return f"{error.msg} in line {error.lineno}, column {error.colno}"
     return str(error)

@@ -52,7 +52,8 @@ def _matches(path: Path, head: bytes) -> bool:
 
 def _read(path: Path, columns: Mapping[str, str]) -> list[Run]:
     if not path.is_dir():
-        return read_state(load_document(path), path, columns, [])
+        notes: list[str] = []
+        return read_state(load_document(path, notes), path, columns, notes)
     own, states = path / FILE, _find_files(path)
     tried = [own, *states[:1]] if own.is_file() else states[:1]
     documents = [(load_document(each), each) for each in tried]
