@@ -107,6 +107,23 @@ def test_both_losses_once_an_epoch(tmp_path: Path, pattern: str) -> None:
     assert str(run.unit) == "epoch"
 
 
+def test_the_summary_of_an_evaluation_is_no_training_loss(tmp_path: Path) -> None:
+    """A line `* Acc@1 … loss …` is the evaluation's; a number of images is no accuracy."""
+    text = "".join(
+        f"Epoch: [{epoch}]  [  0/9]  lr: 0.001  loss: 9.0 (8.0)  time: 1.5  data: 1.1\n"
+        f"Averaged stats: lr: 0.001  loss: 7.0 ({train})\n"
+        f"Test:  [ 0/4]  loss: 6.0 (6.5)  acc1: 10.0 (11.0)  time: 2.3  data: 2.0\n"
+        f"* Acc@1 {epoch}.5 Acc@5 {epoch}0.5 loss {val}\n"
+        "Accuracy of the network on the 50000 test images: 2.0%\n"
+        for epoch, train, val in zip(EPOCHS, TRAIN, VAL, strict=True)
+    )
+    run = read(tmp_path, text)
+    assert run.curves["train_loss"].values.tolist() == TRAIN
+    assert run.curves["val_loss"].values.tolist() != TRAIN
+    assert run.curves["val_accuracy_1"].values.tolist() == [epoch + 0.5 for epoch in EPOCHS]
+    assert not any(50000 in curve.values for curve in run.curves.values())
+
+
 #: loops that count steps
 STEPPED = {
     "nanogpt": "step {s}: train loss {t}, val loss {v}\n"

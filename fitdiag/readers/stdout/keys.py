@@ -73,6 +73,8 @@ def find_key(text: str, *, separated: bool) -> Key | None:
     words = text.split()
     if not words or len(words) > 10 or len(text) > 100:
         return None
+    if not separated and words[-1].lower() in phrases.COUNTING:
+        return None
     for first in range(len(words)):
         rest = " ".join(words[first:])
         dropped = words[:first]

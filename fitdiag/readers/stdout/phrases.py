@@ -7,7 +7,9 @@ import re
 __all__ = [
     "ALIASES",
     "CODE",
+    "COUNTING",
     "CUTS",
+    "EVALUATED",
     "FILLERS",
     "INNER_FILLERS",
     "KEEPERS",
@@ -107,6 +109,12 @@ PIECES = re.compile(
     r"\U0001f300-\U0001faff]|\s{2,}|\s[-\u2013\u2014~]+\s|^\s*[-\u2013\u2014]+\s|[-=_~]{3,}"
     r"|[:=\uff1a\uff1d]|\.\s|\\"
 )
+
+#: how the ImageNet example of PyTorch, and all that came from it, sums up an evaluation
+EVALUATED = re.compile(r"\s*\*\s+(?:Acc|Prec)@")
+
+#: after one of these a number counts things, as in "accuracy of the network on the 10000 images"
+COUNTING = frozenset({"the", "on", "of", "over", "all", "for", "from", "in", "these", "those"})
 
 #: letters directly after a number, or a word after it, that make it a time, a size or a rate
 UNITS = re.compile(r"/?[A-Za-z\u00b5](?![A-Za-z]*[:=])|\s*(?:it|s|ms|samples?|tok(?:ens)?)/\w")

@@ -13,7 +13,7 @@ from fitdiag.readers.stdout.phrases import LOSSLIKE
 from fitdiag.readers.stdout.tracks import BAR, EPOCH, STEP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from fitdiag.readers.stdout.axes import Placing
     from fitdiag.readers.stdout.tracks import Recording, Track
@@ -75,15 +75,21 @@ def _choose_train(run: Recording, placing: Placing, roles: Roles) -> None:
     named = [track for track in whole if track.key.split == "train" and not track.key.shown]
     told = [track for track in whole if track.key.split == "train" and track.key.shown]
     bare = [track for track in whole if track.key.split == ""]
-    for group in (named, told, _level(bare, EPOCH), means, bars, _level(bare, STEP)):
+    ends = _level(bare, EPOCH)
+    twins = [track for track in means if track.level == EPOCH and len(track) == _count(ends)]
+    for group in (named, told, twins, ends, means, bars, _level(bare, STEP)):
         if group:
             roles.train = group[0]
             break
     rest = [track for track in (*single, *bare) if track is not roles.train]
     if rest:
         roles.batch = rest[0]
-    if roles.train is not None and roles.train.is_mean:
+    if roles.train is not None and roles.train.is_mean and roles.train.level != EPOCH:
         roles.notes.append("The training loss of an epoch is its last running mean.")
+
+
+def _count(tracks: Sequence[Track]) -> int:
+    return len(tracks[0]) if tracks else 0
 
 
 def _level(tracks: Iterable[Track], level: str) -> list[Track]:

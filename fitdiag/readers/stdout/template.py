@@ -69,7 +69,7 @@ class _Reading:
         self.whole = whole
         self.template = Template(is_bar=phrases.BARS.search(whole) is not None)
         self.items: list[Item] = []
-        self.label = ""
+        self.label = "test" if phrases.EVALUATED.match(whole) else ""
         self.last = ""
         self.soft = ""
         self.spoken = ""
