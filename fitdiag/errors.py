@@ -6,6 +6,7 @@
     ├── ReadError            a log that cannot be read            exit code 3
     │   ├── FormatError      no reader knows this file            exit code 3
     │   └── ColumnError      the columns cannot be told apart     exit code 3
+    ├── CheckpointError      a checkpoint that cannot be loaded   exit code 3
     ├── JudgeError           nothing in the run can be judged     exit code 3
     ├── WriteError           a report that cannot be written      exit code 2
     └── UsageError           an argument that makes no sense      exit code 2
@@ -19,6 +20,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "CheckpointError",
     "ColumnError",
     "ExtraError",
     "FitdiagError",
@@ -49,6 +51,12 @@ class FormatError(ReadError):
 
 class ColumnError(ReadError):
     """A table whose columns cannot be told apart: no train loss, or two columns that claim it."""
+
+
+class CheckpointError(FitdiagError):
+    """A checkpoint that cannot be loaded: missing, damaged, refused, or of another model."""
+
+    exit_code = 3
 
 
 class JudgeError(FitdiagError):

@@ -207,11 +207,11 @@ class Checkpoint:
     epoch : float or None
         Its epoch, where known.
     path : str or None
-        The file that holds it; None when no file is known.
+        The file or folder that holds it; None when no such file is known.
     curve : str
         The curve that it was chosen by, for example ``"val_loss"``.
     value : float or None
-        The denoised value of that curve there.
+        The value of that curve there as it was compared: raw, or less good where it stands alone.
     reason : str
         Why this one, in a sentence or two.
     regret : float or None
@@ -220,6 +220,16 @@ class Checkpoint:
         True when there was no validation curve to choose by.
     alternatives : tuple of Alternative
         What other rules would have kept.
+    direction : {"min", "max"}
+        Whether small or large values of that curve are good.
+    folder : str or None
+        The folder of checkpoints that was looked into; None when none is known.
+    nearest : str or None
+        The file that holds it, or the one that was saved nearest to it.
+    nearest_step : float or None
+        The step of that file.
+    files : str
+        One sentence about the files; empty when no folder is known.
     """
 
     step: float
@@ -231,3 +241,8 @@ class Checkpoint:
     regret: float | None
     blind: bool
     alternatives: tuple[Alternative, ...]
+    direction: str = "min"
+    folder: str | None = None
+    nearest: str | None = None
+    nearest_step: float | None = None
+    files: str = ""

@@ -10,8 +10,13 @@ Curve names are the same words everywhere (log columns, Python, JSON, docs):
 ``grad_norm``             global 2-norm of the gradients, before clipping unless noted
 ``grad_norm_max``         the largest such norm since the row before
 ``grad_norm/<layer>``     norm of one layer's gradient, in the order from input to output
+``train_loss/<task>``     training loss of one of several tasks; ``val_loss/<task>`` likewise
+``task_norm/<task>``      norm of one task's gradient on the parameters that all tasks share
+``task_rate/<task>``      relative inverse training rate of one task; above 1 is slower
+``task_weight/<task>``    weight of one task's loss in the whole
 ``clip_coef``             factor by which clipping scaled the gradient; 1 is not clipped
 ``skipped_steps``         optimizer steps skipped so far, as mixed precision does on overflow
+``loss_scale``            what mixed precision multiplied the loss by
 ``lr``                    learning rate of the first parameter group
 ``train_<metric>``        a metric on training data, for example ``train_accuracy``
 ``val_<metric>``          a metric on validation data, for example ``val_accuracy``
@@ -29,19 +34,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fitdiag.errors import UsageError
+from fitdiag.source import Observation, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Curve", "Run", "Source", "StepUnit", "measured"]
+__all__ = ["Curve", "Observation", "Run", "Source", "StepUnit", "measured"]
 
 
 #: points from which a curve can be judged at all
 FEW = 4
 #: what the names of single layers' gradient norms begin with
 LAYER = "grad_norm/"
+#: what the names of single tasks' losses, gradient norms, training rates and weights begin with
+TASK_LOSS = "train_loss/"
+TASK_NORM = "task_norm/"
+TASK_RATE = "task_rate/"
+TASK_WEIGHT = "task_weight/"
+_TASKS = (TASK_LOSS, "val_loss/", TASK_NORM, TASK_RATE, TASK_WEIGHT)
 _NO_METRICS = frozenset(
     {
         "train_loss",
@@ -51,6 +63,7 @@ _NO_METRICS = frozenset(
         "grad_norm_max",
         "clip_coef",
         "skipped_steps",
+        "loss_scale",
         "lr",
     }
 )
@@ -154,32 +167,6 @@ def measured(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return known
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where a run comes from, and what had to be decided while it was read.
-
-    Parameters
-    ----------
-    path : str, optional
-        The file or folder as it was given; empty for a run made in Python.
-    format : str, optional
-        Name of the reader, for example ``"native"`` or ``"csv"``.
-    columns : mapping of str to str, optional
-        Canonical curve name to the log's own column.
-    notes : tuple of str, optional
-        One sentence for each thing a reader had to decide or drop.
-    provenance : mapping of str to str, optional
-        Of what kind a curve's values are, by canonical name, in words such as ``"pre-clip"``,
-        ``"post-clip"``, ``"scaled"``, ``"local"``; nothing where the log does not tell.
-    """
-
-    path: str = ""
-    format: str = "python"
-    columns: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
     """One training run: immutable curves, a step unit, an optional map to epochs, a source.
@@ -194,12 +181,15 @@ class Run:
         The run's own epoch at some of its steps; None when unknown.
     source : Source, optional
         Where it was read from.
+    observations : tuple of Observation, optional
+        What was seen while it was recorded, besides the curves.
     """
 
     curves: Mapping[str, Curve]
     unit: StepUnit = StepUnit.STEP
     epochs: Curve | None = None
     source: Source = field(default_factory=Source)
+    observations: tuple[Observation, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curves", MappingProxyType(dict(self.curves)))
@@ -386,7 +376,7 @@ class Run:
         return [
             curve
             for name, curve in self.curves.items()
-            if name not in _NO_METRICS and not name.startswith(LAYER) and len(curve)
+            if name not in _NO_METRICS and not name.startswith((LAYER, *_TASKS)) and len(curve)
         ]
 
     def layers(self) -> Mapping[str, Curve]:
@@ -395,4 +385,12 @@ class Run:
             name.removeprefix(LAYER): curve
             for name, curve in self.curves.items()
             if name.startswith(LAYER) and len(curve)
+        }
+
+    def tasks(self, kind: str = TASK_NORM) -> Mapping[str, Curve]:
+        """Return the curves of single tasks by task: those whose names begin with ``kind``."""
+        return {
+            name.removeprefix(kind): curve
+            for name, curve in self.curves.items()
+            if name.startswith(kind) and len(curve)
         }

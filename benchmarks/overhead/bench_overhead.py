@@ -1,29 +1,36 @@
 """What recording costs: time a step, side by side with what people use.
 
-Three networks, the loop of the tutorials, one CPU thread. The ways of recording take turns on the
-same training, block by block; each figure is a median over the blocks, and the best block in
+Four networks, the loop of the tutorials, one CPU thread. The ways of recording take turns on the
+same training, block by block; each figure is a median over the blocks, with the best block in
 brackets, which tells more where other programs run beside. Time is this thread's processor time.
 
-* ``own / norm``: time spent in the recording code itself, flushes to disk included, over the time
+* ``own / norm``: time spent in the recording code itself, writing the log included, over the time
   of ``torch.nn.utils.get_total_norm`` at the same place of the bare loop. That is the steadiest
   yardstick on a noisy machine, and about the least that a norm can cost.
-* ``step / bare``: a whole step over a step of the bare loop.
+* ``step / bare``: a whole step over a step of the bare loop. This one needs a quiet machine.
 
-Run: ``python benchmarks/overhead/bench_overhead.py`` (half a minute).
+Each way records the loss and the norm of every gradient, but for the two that have but the global
+one. A recording is a hundred steps old when its time is taken: the first ones are watched more
+closely, and a training has many more. Lightning, wandb and TensorBoard take part where they are
+installed.
+
+Run: ``python benchmarks/overhead/bench_overhead.py`` (some minutes).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
 import statistics
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from networks import NETWORKS, Training
 from torch import nn
 
 import fitdiag
@@ -32,16 +39,24 @@ from fitdiag.recording import events, hooks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-WAYS = ("bare", "fitdiag", "fitdiag every=10", "clip_grad_norm_(inf)", "total_norm.item()")
 ENTRANCES: tuple[tuple[Any, str], ...] = (
     (hooks._CriterionEntry, "__call__"),  # noqa: SLF001 these are what is timed
     (hooks._CriterionExit, "__call__"),  # noqa: SLF001
     (hooks._ModelExit, "__call__"),  # noqa: SLF001
     (hooks._StepEntry, "__call__"),  # noqa: SLF001
     (hooks._StepExit, "__call__"),  # noqa: SLF001
+    (hooks._OptimizerFinder, "enter"),  # noqa: SLF001
+    (hooks._OptimizerFinder, "leave"),  # noqa: SLF001
     (events.Loss, "__call__"),
     (fitdiag.Recorder, "close"),
 )
+FITDIAG: dict[str, dict[str, Any]] = {
+    "fitdiag": {},
+    "fitdiag every=10": {"every": 10},
+}
+#: steps of each recording before time is taken: the loop is looked at closely at first
+WARM = 130
+BARE, YARDSTICK, WATCH = "bare", "get_total_norm", "wandb.watch"
 
 
 class Stopwatch:
@@ -85,118 +100,173 @@ class Stopwatch:
             setattr(kind, name, original)
 
 
-class Training:
-    """One network with its data, stepped in one of several ways of recording."""
+class Peers:
+    """What people use besides, as far as it is installed here.
 
-    def __init__(self, sizes: tuple[int, ...], batch: int, *, classes: bool) -> None:
-        torch.manual_seed(0)
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-        self.model = nn.Sequential(*layers[:-1])
-        self.x = torch.randn(batch, sizes[0])
-        shape = (batch,) if classes else (batch, sizes[-1])
-        self.y = torch.randint(sizes[-1], shape) if classes else torch.randn(shape)
-        self.criterion: Any = nn.CrossEntropyLoss() if classes else nn.MSELoss()
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3)
+    Each of ``ways`` takes a training and its loss, right before the optimizer steps.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self.kept: list[float] = []
-
-    def measure(self) -> torch.Tensor:
-        """Compute the global norm as torch does."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        return nn.utils.get_total_norm(gradients)
-
-    def measure_only(self, _loss: torch.Tensor) -> None:
-        """Compute the norm and leave it where it is: the yardstick."""
-        self.measure()
-
-    def clip(self, loss: torch.Tensor) -> None:
-        """Read the norm by clipping to nothing, and the loss at once."""
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), float("inf"))
-        self.kept += [loss.item(), norm.item()]
-
-    def fetch(self, loss: torch.Tensor) -> None:
-        """Read the norm and the loss at once."""
-        self.kept += [loss.item(), self.measure().item()]
-
-    def run_block(self, way: str, steps: int, log: Path, *, inside: bool) -> float:
-        """Step; return seconds a step, all of it or those inside what is timed."""
-        watch = Stopwatch()
-        record = {
-            "total_norm": self.measure_only,
+        self.ways: dict[str, Callable[[Training, torch.Tensor], None]] = {
             "clip_grad_norm_(inf)": self.clip,
             "total_norm.item()": self.fetch,
-        }.get(way)
-        timed = watch.wrap(record) if record else None
-        run = None
-        with ExitStack() as stack:
-            if way.startswith("fitdiag"):
-                every = 10 if way.endswith("10") else None
-                parts: Any = (self.model, self.optimizer, self.criterion)
-                if inside:
-                    stack.enter_context(watch.around_fitdiag())
-                record_it = fitdiag.record(*parts, log=log, overwrite=True, every=every)
-                run = stack.enter_context(record_it)
-            begin = time.thread_time()
-            for _ in range(steps):
-                self.optimizer.zero_grad()
-                loss = self.criterion(self.model(self.x), self.y)
-                loss.backward()
-                if timed:
-                    timed(loss)
-                self.optimizer.step()
-            if run:
-                run.close()
-            whole = time.thread_time() - begin
-        return (watch.seconds if inside else whole) / steps
+        }
+        self.missing: list[str] = []
+        self.wandb: Any = None
+        self._grad_norm = self._find("pytorch_lightning.utilities", "Lightning's grad_norm")
+        if self._grad_norm is not None:
+            self.ways["Lightning grad_norm"] = self.use_lightning
+        board = self._find("torch.utils.tensorboard", "TensorBoard")
+        if board is not None:
+            self._writer = board.SummaryWriter(str(folder / "board"))
+            self.ways["TensorBoard, every norm"] = self.write_board
+        wandb = self._find("wandb", "wandb")
+        if wandb is not None:
+            os.environ["WANDB_SILENT"] = "true"
+            self.wandb = wandb.init(mode="offline", dir=str(folder), project="overhead")
+            self.ways["wandb.log, every norm"] = self.log_wandb
+
+    def _find(self, module: str, name: str) -> Any:  # noqa: ANN401 a module, or None
+        try:
+            return importlib.import_module(module)
+        except ImportError:
+            self.missing.append(name)
+            return None
+
+    def clip(self, training: Training, loss: torch.Tensor) -> None:
+        """Read the norm by clipping to nothing, and the loss at once."""
+        norm = nn.utils.clip_grad_norm_(training.model.parameters(), float("inf"))
+        self.kept = [loss.item(), norm.item()]
+
+    def fetch(self, training: Training, loss: torch.Tensor) -> None:
+        """Read the norm and the loss at once."""
+        self.kept = [loss.item(), training.measure().item()]
+
+    def use_lightning(self, training: Training, loss: torch.Tensor) -> None:
+        """Compute what ``self.log_dict(grad_norm(self, 2))`` is given, without logging it."""
+        self.kept = [loss.detach(), self._grad_norm.grad_norm(training.model, norm_type=2)]  # type: ignore[list-item]
+
+    def write_board(self, training: Training, loss: torch.Tensor) -> None:
+        """Write every norm as a scalar."""
+        self._writer.add_scalar("loss", loss.item(), training.step)
+        for name, parameter in training.model.named_parameters():
+            if parameter.grad is not None:
+                self._writer.add_scalar(name, parameter.grad.norm().item(), training.step)
+
+    def log_wandb(self, training: Training, loss: torch.Tensor) -> None:
+        """Log every norm."""
+        norms = {
+            name: parameter.grad.norm().item()
+            for name, parameter in training.model.named_parameters()
+            if parameter.grad is not None
+        }
+        self.wandb.log({"loss": loss.item(), **norms})
 
 
-#: each network with the steps of a block
-NETWORKS: dict[str, Callable[[], tuple[Training, int]]] = {
-    "toy, 4 tensors": lambda: (Training((4, 8, 1), 32, classes=False), 300),
-    "784-512-512-10, batch 64": lambda: (Training((784, 512, 512, 10), 64, classes=True), 30),
-    "40 layers of 64, 80 tensors": lambda: (Training((64,) * 41, 64, classes=False), 30),
-}
+def warm_up(training: Training) -> None:
+    """Take so many steps that the recorder has looked at the loop and is done with it."""
+    training.criterion(training.model(training.x), training.y).backward()
+    pairs = [(parameter, parameter.grad) for parameter in training.model.parameters()]
+    for _ in range(WARM):
+        training.optimizer.zero_grad()
+        for parameter, gradient in pairs:
+            parameter.grad = gradient
+        training.optimizer.step()
 
 
-def compare(name: str, seconds: float, log: Path) -> None:
+def run_block(
+    training: Training, way: str, steps: int, log: Path, peers: Peers
+) -> tuple[float, float]:
+    """Step in one way of recording; return seconds a step in the recording, and altogether."""
+    watch = Stopwatch()
+    record: Callable[..., Any] | None = peers.ways.get(way)
+    if way == YARDSTICK:
+        record = Training.measure_only
+    timed = watch.wrap(record) if record else None
+    run = None
+    with ExitStack() as stack:
+        if way in FITDIAG:
+            stack.enter_context(watch.around_fitdiag())
+            parts: Any = (training.model, training.optimizer, training.criterion)
+            recorder = fitdiag.record(*parts, log=log, overwrite=True, **FITDIAG[way])
+            run = stack.enter_context(recorder)
+            warm_up(training)
+            run._session.flow.flush()  # noqa: SLF001 what came before is not counted
+            watch.seconds = 0.0
+        if way == WATCH:
+            peers.wandb.watch(training.model, log="gradients", log_freq=1)
+        begin = time.thread_time()
+        for _ in range(steps):
+            training.optimizer.zero_grad()
+            loss = training.criterion(training.model(training.x), training.y)
+            loss.backward()
+            training.step += 1
+            if timed:
+                timed(training, loss)
+            if way == WATCH:
+                peers.wandb.log({"loss": loss.item()})
+            training.optimizer.step()
+        if run:
+            run.close()
+        whole = time.thread_time() - begin
+        if way == WATCH:
+            peers.wandb.unwatch(training.model)
+    return watch.seconds / steps, whole / steps
+
+
+def compare(name: str, seconds: float, share: float, log: Path, peers: Peers) -> None:
     """Let the ways take turns on one network, and print a line for each."""
     training, steps = NETWORKS[name]()
-    own: dict[str, list[float]] = {way: [] for way in WAYS}
-    ratios: dict[str, list[float]] = {way: [] for way in WAYS}
-    whole: dict[str, list[float]] = {way: [] for way in WAYS}
-    norms: list[float] = []
+    steps = max(round(share * steps), 5)
+    ways = [BARE, YARDSTICK, *FITDIAG, *peers.ways, *([WATCH] if peers.wandb else [])]
+    own: dict[str, list[float]] = {way: [] for way in ways}
+    whole: dict[str, list[float]] = {way: [] for way in ways}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        norms.append(training.run_block("total_norm", steps, log, inside=True))
-        for way in WAYS:
-            own[way].append(training.run_block(way, steps, log, inside=True))
-            ratios[way].append(own[way][-1] / norms[-1])
-            whole[way].append(training.run_block(way, steps, log, inside=False))
-    yardstick = statistics.median(norms) * 1e6
-    print(f"\n{name}: norm {yardstick:.1f} us; {len(norms)} blocks of {steps} steps")
-    fastest = min(norms)
-    for way in WAYS:
-        step = [a / b for a, b in zip(whole[way], whole["bare"], strict=True)]
+    while time.perf_counter() < end or len(own[BARE]) < 3:
+        for way in ways:
+            some = max(steps // 10, 5) if way == WATCH else steps  # that one takes its time
+            inside, altogether = run_block(training, way, some, log, peers)
+            own[way].append(inside)
+            whole[way].append(altogether)
+    norm, best = statistics.median(own[YARDSTICK]), min(own[YARDSTICK])
+    tensors = [parameter.numel() for parameter in training.model.parameters()]
+    print(
+        f"\n{name}: {len(tensors)} tensors, {sum(tensors):,} parameters; norm {norm * 1e6:.0f} us, "
+        f"bare step {statistics.median(whole[BARE]) * 1e6:.0f} us; "
+        f"{len(own[BARE])} blocks of {steps} steps",
+        flush=True,
+    )
+    for way in ways[2:]:
+        ratios = [a / b for a, b in zip(own[way], own[YARDSTICK], strict=True)]
+        steps_over = [a / b for a, b in zip(whole[way], whole[BARE], strict=True)]
+        figures = f"{statistics.median(ratios):5.2f} ({min(own[way]) / best:5.2f})"
+        added = 1 + statistics.median(own[way]) / statistics.median(whole[BARE])
         print(
-            f"  {way:21} own {statistics.median(own[way]) * 1e6:7.1f} us"
-            f"   own / norm {statistics.median(ratios[way]):5.2f} ({min(own[way]) / fastest:4.2f})"
-            f"   step {statistics.median(whole[way]) * 1e6:7.0f} us"
-            f"   step / bare {statistics.median(step):5.3f}"
-            f" ({min(whole[way]) / min(whole['bare']):5.3f})"
+            f"  {way:24} own / norm {figures if way != WATCH else '     -       '}"
+            f"   1 + own / bare {f'{added:5.3f}' if way != WATCH else '    -'}"
+            f"   step / bare {statistics.median(steps_over):5.2f}"
+            f" ({min(whole[way]) / min(whole[BARE]):5.2f})"
         )
 
 
 def main() -> None:
     """Compare on every network."""
     parser = argparse.ArgumentParser(description="What recording costs.")
-    parser.add_argument("--seconds", type=float, default=12.0, help="for each network")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--seconds", type=float, default=40.0, help="for each network")
+    parser.add_argument("--share", type=float, default=1.0, help="of the steps of a block")
+    parser.add_argument("--network", choices=NETWORKS, action="append", help="only this one")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     Stopwatch.calibrate()
     with tempfile.TemporaryDirectory() as folder:
-        for name in NETWORKS:
-            compare(name, seconds, Path(folder) / "logs.csv")
+        peers = Peers(Path(folder))
+        for name in given.network or NETWORKS:
+            compare(name, given.seconds, given.share, Path(folder) / "logs.csv", peers)
+        if peers.wandb is not None:
+            peers.wandb.finish()
+    for name in peers.missing:
+        print(f"\nNot compared: {name}, which is not installed here.")
 
 
 if __name__ == "__main__":

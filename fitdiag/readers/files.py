@@ -8,11 +8,21 @@ import stat
 from typing import TYPE_CHECKING
 
 from fitdiag.errors import FormatError, ReadError
+from fitdiag.source import is_sibling
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["HEAD_BYTES", "check_text", "describe_os_error", "list_files", "read_head", "read_tail"]
+__all__ = [
+    "HEAD_BYTES",
+    "TAIL_BYTES",
+    "check_text",
+    "describe_os_error",
+    "keep_whole",
+    "list_files",
+    "read_head",
+    "read_tail",
+]
 
 #: how much of a file is looked at to tell its format, encoding and columns; files no larger are
 #: read with the standard library alone
@@ -20,6 +30,9 @@ HEAD_BYTES = 1 << 20
 
 #: how much of a file's end is looked at for a torn last line
 TAIL_BYTES = 1 << 16
+
+#: bytes that no text holds; tabs, line ends and the escapes of colours are none of them
+CONTROL = bytes((*range(1, 9), *range(14, 27), *range(28, 32)))
 
 PICKLE = "a Python pickle, and fitdiag never unpickles: save the history as CSV"
 
@@ -65,6 +78,11 @@ def read_head(path: Path, size: int = HEAD_BYTES) -> bytes:
     return head
 
 
+def keep_whole(head: bytes) -> bytes | None:
+    """Return what :func:`read_head` returned if that is the whole file, else None."""
+    return head if len(head) < HEAD_BYTES else None
+
+
 def read_tail(path: Path, size: int = TAIL_BYTES) -> bytes:
     """Return the last bytes of a file that :func:`read_head` accepted."""
     with path.open("rb") as file:
@@ -107,7 +125,7 @@ def check_text(path: Path, head: bytes) -> None:
     zeros = sample.count(0)
     halves = max(sample[0::2].count(0), sample[1::2].count(0))
     is_wide = halves == zeros and 4 * zeros >= len(sample)
-    control = sum(sample.count(code) for code in (*range(1, 9), *range(14, 27), *range(28, 32)))
+    control = len(sample) - len(sample.translate(None, CONTROL))
     inner = sample.rstrip(b"\0").count(0)  # a power failure leaves zeros at the end
     if (20 * inner > len(sample) and not is_wide) or 20 * control > len(sample):
         raise FormatError(f"{path} is a binary file, and fitdiag reads logs that are text.")
@@ -126,7 +144,7 @@ def list_files(folder: Path) -> list[Path]:
             found = [
                 (-entry.stat().st_mtime, entry.name)
                 for entry in entries
-                if not entry.name.startswith(".") and entry.is_file()
+                if not (entry.name.startswith(".") or is_sibling(entry.name)) and entry.is_file()
             ]
     except OSError as error:
         raise ReadError(describe_os_error(folder, error)) from None

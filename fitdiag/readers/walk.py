@@ -7,7 +7,8 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
-from fitdiag.errors import ReadError
+from fitdiag.errors import ExtraError, ReadError
+from fitdiag.source import is_sibling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,6 +80,9 @@ def _try(place: Path, attempt: Attempt) -> Sequence[Run]:
         if not os.access(place, os.R_OK):
             warnings.warn(f"Skipped: {error}", UserWarning, stacklevel=3)
         return []
+    except ExtraError as error:
+        warnings.warn(f"Skipped: {error}.", UserWarning, stacklevel=3)
+        return []
 
 
 def _scan(place: Path, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
@@ -98,7 +102,9 @@ def _scan(place: Path, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
 
 def _list_files(place: Path, entries: Sequence[os.DirEntry[str]]) -> Iterator[Path]:
     for entry in entries:
-        if entry.name[:1] == "." or (place / entry.name).suffix.lower() in NO_LOGS:
+        if entry.name[:1] == "." or is_sibling(entry.name):
+            continue
+        if (place / entry.name).suffix.lower() in NO_LOGS:
             continue
         try:
             if entry.is_file():

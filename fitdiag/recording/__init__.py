@@ -16,7 +16,8 @@ if find_spec("torch") is None:
     raise ExtraError('recording needs PyTorch: pip install "fitdiag[torch]" and try again')
 
 from fitdiag.recording.entrance import record
+from fitdiag.recording.gradnorm import GradNorm
 from fitdiag.recording.notices import RecordingWarning
 from fitdiag.recording.recorder import Recorder
 
-__all__ = ["Recorder", "RecordingWarning", "record"]
+__all__ = ["GradNorm", "Recorder", "RecordingWarning", "record"]

@@ -22,11 +22,16 @@ __all__ = [
     "list_criteria",
     "list_models",
     "list_optimizers",
+    "read_count",
     "read_number",
     "read_values",
 ]
 
 _Kind = TypeVar("_Kind")
+#: what stands before ``loss_<task>``, and which losses those are
+_SPLITS = {"": "train", "train_": "train", "val_": "val"}
+#: what is no task after ``loss_``
+_NO_TASKS = frozenset({"train", "val", "valid", "validation", "test", "step", "epoch"})
 
 
 def _list_of(value: object, kind: type[_Kind], what: str, choices: str) -> list[_Kind]:
@@ -126,6 +131,24 @@ def check_pace(every: int | None, flush_seconds: float) -> None:
         raise UsageError(f"flush_seconds is {flush_seconds!r}: pass seconds, 0 or more")
 
 
+def read_count(count: object) -> int:
+    """Return a number of epochs.
+
+    Raises
+    ------
+    UsageError
+        If it is no whole number.
+    """
+    number = count.item() if isinstance(count, Tensor) and count.numel() == 1 else count
+    try:
+        whole = int(number)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or whole != number:
+        raise UsageError(f"run.epochs() was given {count!r}: pass a whole number of epochs")
+    return int(whole)
+
+
 def read_number(value: object) -> float | Tensor:
     """Return what a user logged as a number, or as a tensor of one that stays on its device.
 
@@ -143,6 +166,16 @@ def read_number(value: object) -> float | Tensor:
         return int(value) if isinstance(value, int) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise UsageError(f"{value!r} is no number") from error
+
+
+def _name_column(name: str) -> str:
+    """Return the column of a logged name: ``loss_ctr`` is the training loss of the task ctr."""
+    split, found, task = name.partition("loss_")
+    if name == "loss":
+        return "train_loss"
+    if not found or split not in _SPLITS or not task or task in _NO_TASKS:
+        return name
+    return f"{_SPLITS[split]}_loss/{task}"
 
 
 def read_values(
@@ -169,7 +202,7 @@ def read_values(
     UsageError
         If one is no number, or the step not a whole one.
     """
-    named = {"train_loss" if name == "loss" else name: v for name, v in values.items()}
+    named = {_name_column(name): value for name, value in values.items()}
     named |= {name: value for name, value in values.items() if name == "train_loss"}
     checked = {name: read_number(value) for name, value in named.items()}
     where = {"step": step, "epoch": epoch}

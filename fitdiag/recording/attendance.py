@@ -42,12 +42,13 @@ class Attendance:
 
     def note(self, events: Sequence[Event]) -> None:
         """Take events as they are settled."""
-        self._steps += sum(isinstance(event, Step) for event in events)
-        self._losses += sum(isinstance(event, Loss) for event in events)
-        self._logged = self._logged or any(
-            isinstance(event, Logged) and any(name.endswith("loss") for name in event.values)
-            for event in events
-        )
+        for event in events:
+            if isinstance(event, Step):
+                self._steps += 1
+            elif isinstance(event, Loss):
+                self._losses += 1
+            elif isinstance(event, Logged) and not self._logged:
+                self._logged = any(name.endswith("loss") for name in event.values)
 
     def complain(self, *, called: bool, closing: bool) -> str | None:
         """Return what there is to say about losses that did not come, or None.

@@ -6,12 +6,18 @@ import math
 from statistics import median_low
 from typing import TYPE_CHECKING, NamedTuple
 
+from fitdiag.recording.kinds import merge_kinds
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fitdiag.recording.events import Loss
 
 __all__ = ["Mean", "NormWindow", "Recipe", "average_evaluation", "combine"]
+
+
+#: clip coefficients of which the median is taken, at most; of more, every second one
+MOST_COEFS = 10_000
 
 
 class Recipe(NamedTuple):
@@ -62,10 +68,23 @@ class Mean:
 class NormWindow:
     """Gradient norms of the steps since they were last taken: their mean and their peak."""
 
-    __slots__ = ("_coefs", "_count", "_last", "_peak", "_total")
+    __slots__ = (
+        "_after",
+        "_coef",
+        "_coefs",
+        "_count",
+        "_kinds",
+        "_last",
+        "_peak",
+        "_total",
+        "kind",
+    )
 
     def __init__(self) -> None:
-        self._last: float | None = None
+        self._last: float | None = None  # norm of the last step so far
+        self._after = 0.0  # and what clipping left of it
+        self._coef: float | None = None  # None where nothing was clipped
+        self.kind = ""  # of the norms that were last taken
         self._clear()
 
     def _clear(self) -> None:
@@ -73,22 +92,36 @@ class NormWindow:
         self._total = 0.0
         self._peak = -math.inf
         self._coefs: list[float] = []
+        self._kinds: set[tuple[str, ...]] = set()
 
-    def add(self, norm: float, *, joined: bool, clip_coef: float | None = None) -> None:
+    def add(
+        self,
+        norm: float,
+        *,
+        joined: bool,
+        clip_coef: float | None = None,
+        kind: tuple[str, ...] = (),
+    ) -> None:
         """Take the norm of one more step, or of another optimizer's part of the same step."""
-        if clip_coef is not None:
-            self._coefs.append(clip_coef)
+        self._kinds.add(kind)
+        after = norm if clip_coef is None else norm * clip_coef
         if joined and self._last is not None:
-            norm = math.hypot(self._last, norm)
+            norm, after = math.hypot(self._last, norm), math.hypot(self._after, after)
+            clip_coef = self._coef if clip_coef is None else clip_coef
         else:
             self._settle()
-        self._last = norm
+        self._last, self._after, self._coef = norm, after, clip_coef
 
     def _settle(self) -> None:
         if self._last is None:
             return
         self._count += 1
         self._total += self._last
+        if self._coef is not None:
+            known = self._last > 0 and math.isfinite(self._last)
+            self._coefs.append(self._after / self._last if known else self._coef)
+            if len(self._coefs) > MOST_COEFS:
+                del self._coefs[::2]
         if not (self._last <= self._peak or math.isnan(self._peak)):
             self._peak = self._last
         self._last = None
@@ -101,6 +134,7 @@ class NormWindow:
         cells = {"grad_norm": self._total / self._count, "grad_norm_max": self._peak}
         if self._coefs:  # the middle one is below 1 only where most steps were clipped
             cells["clip_coef"] = median_low(self._coefs)
+        self.kind = merge_kinds(self._kinds)
         self._clear()
         return cells
 
@@ -141,7 +175,11 @@ def combine(losses: Sequence[Loss]) -> tuple[float, int | None, Recipe]:
 
 
 def average_evaluation(
-    losses: Sequence[Loss], recipe: Recipe | None, *, each: bool = False
+    losses: Sequence[Loss],
+    recipe: Recipe | None,
+    *,
+    each: bool = False,
+    into: Mean | None = None,
 ) -> float:
     """Average an evaluation over its batches, combining losses in the way that training does.
 
@@ -154,8 +192,10 @@ def average_evaluation(
     each : bool, optional
         Whether steps sum over ever different numbers of losses, as over sequences of different
         length: then the mean of the single losses compares. Default: no.
+    into : Mean, optional
+        What earlier losses of the same evaluation came to; it takes these too.
     """
-    mean = Mean()
+    mean = into or Mean()
     parts = recipe.parts if recipe else ()
     wanted = {source for source, _ in parts} or {"criterion"}
     kept = [loss for loss in losses if loss.source in wanted] or list(losses)

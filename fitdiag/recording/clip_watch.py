@@ -1,33 +1,39 @@
-"""Listening to ``torch.nn.utils.clip_grad_norm_``, which returns the norm from before it clips.
+"""Listening to torch's gradient clipping, by whatever name the loop calls it.
 
-While somebody listens, the function stands behind a wrapper that hands everything through.
+Every clipping function of torch groups its gradients first, by one function of its own module.
+While somebody listens, that one stands behind a wrapper that hands everything through, so that a
+``clip_grad_norm_`` that was imported long before is heard too.
 """
 
 from __future__ import annotations
 
 import functools
-from types import GeneratorType
+import sys
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 from torch.nn.utils import clip_grad
 
-from fitdiag.recording.clipping import sign
+from fitdiag.recording.clipping import ClipCall
 from fitdiag.recording.intake import is_compiling
+from fitdiag.recording.norms import ShardedGradientError, measure_norms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
+
+    from torch import Tensor
 
     from fitdiag.recording.intake import Intake
 
 __all__ = ["ClipWatch"]
 
-#: where the function is called from
-PLACES: tuple[Any, ...] = (clip_grad, torch.nn.utils)
-NAME = "clip_grad_norm_"
+#: what every clipping function calls before it changes anything
+NAME = "_group_tensors_by_device_and_dtype"
 
 _listeners: list[Intake] = []
+_lock = Lock()
 
 
 class ClipWatch:
@@ -41,83 +47,100 @@ class ClipWatch:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        _listeners.append(intake)
-        for place in PLACES:
-            found = getattr(place, NAME)
-            if not hasattr(found, "__fitdiag__"):
-                setattr(place, NAME, _wrap(found))
+        with _lock:
+            _listeners.append(intake)
+            found = getattr(clip_grad, NAME, None)
+            if found is not None and not hasattr(found, "__fitdiag__"):
+                setattr(clip_grad, NAME, _wrap(found))
 
     def remove(self) -> None:
         """Listen no more; the last one puts the function back."""
-        if self._intake in _listeners:
-            _listeners.remove(self._intake)
-        for place in PLACES if not _listeners else ():
-            found = getattr(place, NAME)
-            if hasattr(found, "__fitdiag__"):
-                setattr(place, NAME, found.__fitdiag__)
+        with _lock:
+            if self._intake in _listeners:
+                _listeners.remove(self._intake)
+            found = getattr(clip_grad, NAME, None)
+            original = getattr(found, "__fitdiag__", None)
+            if not _listeners and original is not None:
+                setattr(clip_grad, NAME, original)
 
 
 def _wrap(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def clip_grad_norm_(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 handed through
-        if not _listeners or is_compiling():
-            return original(*args, **kwargs)
-        call = _Call()
-        args = call.begin(args, kwargs)
-        norm = original(*args, **kwargs)
-        call.end(norm)
-        return norm
+    def group(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 handed through
+        if _listeners and not is_compiling():
+            try:
+                _tell(sys._getframe(1))  # noqa: SLF001 what is clipped stands nowhere else
+            except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+                for intake in tuple(_listeners):
+                    intake.fail(error)
+        return original(*args, **kwargs)
 
-    clip_grad_norm_.__fitdiag__ = original  # type: ignore[attr-defined]
-    return clip_grad_norm_
+    group.__fitdiag__ = original  # type: ignore[attr-defined]
+    return group
 
 
-class _Call:
-    """One call that is listened to; whatever goes wrong here stays here."""
+def _tell(frame: FrameType) -> None:
+    """Tell those who listen what the function in this frame is about to do."""
+    read = _READERS.get(frame.f_code.co_name)
+    if read is None:
+        return
+    given = frame.f_locals
+    gradients = [gradient for gradient in given["grads"] if gradient is not None]
+    listeners = [intake for intake in tuple(_listeners) if intake.live and gradients]
+    if listeners:
+        call, changes = read(frame, given, gradients)
+        for intake in listeners:
+            intake.clips.note(call, gradients, changes)
 
-    def __init__(self) -> None:
-        self._parameters: list[Tensor] = []
-        self._limit: float | None = None
-        self._before: object = None
 
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """Look at the gradients, and return the arguments; a generator is made anew."""
-        given = args[0] if args else kwargs.get("parameters")
-        if isinstance(given, GeneratorType):
-            kept = list(given)
-            anew = (parameter for parameter in kept)
-            if args:
-                args = (anew, *args[1:])
-            else:
-                kwargs["parameters"] = anew
-            given = kept
-        try:
-            self._look(given, args, kwargs)
-        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
-            self._fail(error)
-        return args
+def _read_scaling(
+    frame: FrameType, given: Mapping[str, Any], _gradients: Sequence[Tensor]
+) -> tuple[ClipCall, int]:
+    """Read a clipping by norm, whose norm is known by now."""
+    total = given["total_norm"]
+    sharded = hasattr(total, "to_local")
+    if sharded:
+        whole = all(placement.is_replicate() for placement in total.placements)
+        total = total.to_local() if whole else None
+    if isinstance(total, torch.Tensor):
+        total = total.detach().clone()
+    caller = frame.f_back  # what torch puts around each of these functions
+    caller = caller.f_back if caller is not None else None
+    named = caller is not None and caller.f_code.co_name == "clip_grad_norm_"
+    norm_type = caller.f_locals.get("norm_type") if caller is not None and named else None
+    squared = norm_type is not None and float(norm_type) == 2.0
+    call = ClipCall(float(given["max_norm"]), total, squared=squared)
+    call.is_global = sharded and total is not None
+    return call, 1
 
-    def _look(self, given: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:  # noqa: ANN401 as the user gave it
-        norm_type = args[2] if len(args) > 2 else kwargs.get("norm_type", 2.0)
-        if given is None or float(norm_type) != 2.0:
-            return
-        if not isinstance(given, (Tensor, list, tuple)):
-            return  # what can be iterated over only once is not ours to use up
-        self._parameters = [given] if isinstance(given, Tensor) else list(given)
-        self._before = sign(self._parameters)
-        self._limit = float(args[1] if len(args) > 1 else kwargs["max_norm"])
 
-    def end(self, norm: object) -> None:
-        """Tell those who listen."""
-        if self._limit is None or not isinstance(norm, Tensor):
-            return
-        try:
-            for intake in tuple(_listeners):
-                intake.note_clip(self._before, self._parameters, self._limit, norm)
-        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
-            self._fail(error)
+def _read_unscaled_norm(
+    _frame: FrameType, given: Mapping[str, Any], gradients: Sequence[Tensor]
+) -> tuple[ClipCall, int]:
+    """Read a clipping by norm in a version of torch that groups before it knows the norm."""
+    return _measure(float(given["max_norm"]), gradients), 1
 
-    def _fail(self, error: Exception) -> None:
-        self._limit = None
-        for intake in tuple(_listeners):
-            intake.fail(error)
+
+def _read_values(
+    _frame: FrameType, given: Mapping[str, Any], gradients: Sequence[Tensor]
+) -> tuple[ClipCall, int]:
+    """Read a clipping of single values, which nothing can undo."""
+    plain = all(type(gradient) is torch.Tensor for gradient in gradients)
+    changes = 2 if given.get("foreach") is not False and plain else 1
+    return _measure(float(given["clip_value"]), gradients), changes
+
+
+def _measure(limit: float, gradients: Sequence[Tensor]) -> ClipCall:
+    try:
+        call = ClipCall(limit, before=measure_norms(gradients))
+    except ShardedGradientError:
+        return ClipCall(limit)
+    call.where = {id(gradient): place for place, gradient in enumerate(gradients)}
+    return call
+
+
+_READERS: dict[str, Callable[..., tuple[ClipCall, int]]] = {
+    "_clip_grads_with_norm_": _read_scaling,
+    "clip_grad_norm_": _read_unscaled_norm,
+    "clip_grad_value_": _read_values,
+}

@@ -11,7 +11,12 @@ from fitdiag.recording.arguments import (
     list_models,
     list_optimizers,
 )
+from fitdiag.recording.checkpoints.plan import read_plan
+from fitdiag.recording.hygiene import check_checks
+from fitdiag.recording.options import Options
 from fitdiag.recording.recorder import Recorder
+from fitdiag.recording.resumption import check_resume
+from fitdiag.recording.settings import read_settings
 
 if TYPE_CHECKING:
     import os
@@ -33,6 +38,15 @@ def record(
     overwrite: bool = False,
     flush_seconds: float = 5.0,
     progress: bool | None = None,
+    config: object = None,
+    resume: bool | int = False,
+    checks: bool | str = True,
+    layers: bool | str | Iterable[str] = True,
+    checkpoints: str | os.PathLike[str] | None = None,
+    keep: int = 3,
+    what: str = "state",
+    scheduler: object = None,
+    scaler: object = None,
 ) -> Recorder:
     """Record a training loop that stays as it is: ``with fitdiag.record(…) as run:`` around it.
 
@@ -49,9 +63,9 @@ def record(
     several backward passes before one optimizer step are accumulation, and are averaged. Losses
     are averaged by batch size where it is known, and a criterion with ``reduction="sum"`` is
     divided by it, so that batches of unequal size compare. The gradient norm is that of the
-    gradients that the optimizer is given. Where they come from a call of
-    ``torch.nn.utils.clip_grad_norm_`` by that name, it is their norm before, and ``clip_coef``
-    beside it is the factor by which they were scaled; any other clipping is not seen.
+    gradients that the optimizer is given, without a loss scale, over all processes. Where a
+    function of ``torch.nn.utils`` has clipped them it is their norm before, and ``clip_coef``
+    beside it says how much was left; clipping by hand is not seen. ``grad_norm_kind`` says which.
 
     Parameters
     ----------
@@ -67,13 +81,44 @@ def record(
     every : int, optional
         Optimizer steps from one row to the next within an epoch; 0 for a row an epoch only.
         Default: each step at first, then ever fewer, one at each hundredth of the steps so far.
+        With 2 or more, gradients are measured at these steps only, which costs less; otherwise at
+        each step.
     overwrite : bool, optional
-        Whether a log that is there may be replaced. Default: no.
+        Whether a log that is there may be replaced, with what lies beside it. Default: no.
     flush_seconds : float, optional
         The log is written after each evaluation (at most ten times a second), and at the first
         step after this many seconds. Default: 5.
     progress : bool, optional
         False for no progress bar with :meth:`Recorder.epochs`. Default: where stderr is a terminal.
+    config : mapping, namespace or dataclass, optional
+        The settings of the training, such as ``vars(args)``: they are kept beside the log, with
+        names of nested ones joined by dots, and tell runs apart later.
+    resume : bool or int, optional
+        True to go on with the log that is there, if there is one: steps and epochs count on. The
+        step of the checkpoint that the training goes on from, if that is not its last row: what
+        stands behind it is moved to a file beside the log. After :func:`fitdiag.resume` from the
+        folder in ``checkpoints``, True is enough. Default: a log that is there is refused.
+    checks : bool or str, optional
+        Whether mistakes of the loop are looked for, and told once, with the line. ``"data"`` also
+        compares the samples of training and validation, which reads the first epochs' inputs;
+        False looks for nothing. Default: all that costs nothing.
+    layers : bool, str or iterable of str, optional
+        Whose gradient norms are kept one by one, in ``logs.layers.csv`` beside ``logs.csv``, a
+        file of bounded size. True for each parameter, or each module where there are more than 256
+        of them; False for none; patterns such as ``"encoder.layers.*"`` for the parameters or
+        modules of that name, ``*`` standing for anything between two dots. Default: True.
+    checkpoints : str or path, optional
+        A folder in which a checkpoint is kept after each evaluation. :func:`fitdiag.resume` goes
+        on from there. Default: none is kept.
+    keep : int, optional
+        How many of the newest checkpoints stay, besides those that may yet be the one to keep:
+        the best, what comes next to it, and the first once the run has settled. Default: 3.
+    what : {"state", "weights", "model"}, optional
+        What a checkpoint holds: the whole state of the training, the weights alone, or the whole
+        module, which only ``torch.load(weights_only=False)`` loads. Default: the state.
+    scheduler, scaler : object, or iterable of these, optional
+        Learning-rate schedulers and gradient scalers, whose state belongs to that of the
+        training. Default: those in memory that hold the optimizer.
 
     Returns
     -------
@@ -111,13 +156,23 @@ def record(
     """
     check_pace(every, flush_seconds)
     check_log(log)
+    check_resume(resume, overwrite=overwrite)
+    check_checks(checks)
+    plan = read_plan(checkpoints, keep=keep, what=what, scheduler=scheduler, scaler=scaler)
     return Recorder(
         list_models(model),
         list_optimizers(optimizer),
         list_criteria(loss_fn),
-        log=log,
-        every=every,
-        overwrite=overwrite,
-        flush_seconds=flush_seconds,
-        progress=progress,
+        Options(
+            log=log,
+            every=every,
+            overwrite=overwrite,
+            flush_seconds=flush_seconds,
+            progress=progress,
+            config=read_settings(config),
+            resume=resume,
+            checks=checks,
+            layers=layers,
+            plan=plan,
+        ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -12,6 +12,7 @@ from torch.optim import optimizer as torch_optimizer
 from fitdiag.recording.clip_watch import ClipWatch
 from fitdiag.recording.clipping import list_parameters
 from fitdiag.recording.intake import holds, is_compiling
+from fitdiag.recording.scale_watch import ScaleWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from fitdiag.recording.hygiene import LoopWatch
     from fitdiag.recording.intake import Intake
 
 __all__ = ["Hooks", "WatchedLoss"]
@@ -44,8 +46,12 @@ class _CriterionEntry(_Hook):
     __slots__ = ()
 
     def __call__(self, _module: object, _args: object) -> None:
-        if not is_compiling():
+        if is_compiling():
+            return
+        try:
             self.intake.enter_criterion()
+        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+            self.intake.fail(error)
 
 
 class _CriterionExit(_Hook):
@@ -54,9 +60,13 @@ class _CriterionExit(_Hook):
     def __call__(
         self, module: object, args: Sequence[object], kwargs: Mapping[str, object], output: object
     ) -> None:
-        if not is_compiling():
+        if is_compiling():
+            return
+        try:
             reduction = getattr(module, "reduction", None)
             self.intake.leave_criterion(output, args, kwargs, reduction)
+        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+            self.intake.fail(error)
 
 
 class _ModelExit(_Hook):
@@ -69,8 +79,12 @@ class _ModelExit(_Hook):
     def __call__(
         self, _module: object, args: Sequence[object], kwargs: Mapping[str, object], output: object
     ) -> None:
-        if not is_compiling():
+        if is_compiling():
+            return
+        try:
             self.intake.note_forward(output, args, kwargs, holds_criterion=self.holds_criterion)
+        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+            self.intake.fail(error)
 
 
 class _StepEntry(_Hook):
@@ -82,8 +96,12 @@ class _StepEntry(_Hook):
 
     def __call__(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # torch hands over the arguments of step(), the optimizer itself among them
-        closure = kwargs.get("closure") is not None or any(callable(arg) for arg in args[1:])
-        self.intake.begin_step(self.index, optimizer, closure=closure)
+        try:
+            given = len(args) > 1 or bool(kwargs)
+            closure = given and (kwargs.get("closure") is not None or any(map(callable, args[1:])))
+            self.intake.begin_step(self.index, optimizer, closure=closure)
+        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+            self.intake.fail(error)
 
 
 class _StepExit(_Hook):
@@ -94,7 +112,10 @@ class _StepExit(_Hook):
         self.index = index
 
     def __call__(self, optimizer: Optimizer, _args: object, _kwargs: object) -> None:
-        self.intake.end_step(self.index, optimizer)
+        try:
+            self.intake.end_step(self.index, optimizer)
+        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+            self.intake.fail(error)
 
 
 class WatchedLoss:
@@ -114,14 +135,20 @@ class WatchedLoss:
         """Call the function, and note what it returns."""
         if is_compiling():
             return self.__wrapped__(*args, **kwargs)
-        self._intake.enter_criterion()
         output = None
         try:
+            self._guard(self._intake.enter_criterion)
             output = self.__wrapped__(*args, **kwargs)
         finally:
             reduction = kwargs.get("reduction", self._reduction)
-            self._intake.leave_criterion(output, args, kwargs, reduction)
+            self._guard(self._intake.leave_criterion, output, args, kwargs, reduction)
         return output
+
+    def _guard(self, note: Callable[..., None], *given: object) -> None:
+        try:
+            note(*given)
+        except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
+            self._intake.fail(error)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial, (self.__wrapped__,)
@@ -177,14 +204,25 @@ class Hooks:
         ]
 
     def attach_clipping(self) -> None:
-        """Note what ``torch.nn.utils.clip_grad_norm_`` does."""
+        """Note what the functions of ``torch.nn.utils`` that clip gradients do."""
         self._handles.append(ClipWatch(self._intake))
+
+    def attach_scaling(self, models: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> None:
+        """Note what a ``torch.amp.GradScaler`` does with the steps of these optimizers."""
+        self._handles.append(ScaleWatch(self._intake, models, optimizers))
+
+    def attach_watch(self, watch: LoopWatch | None) -> None:
+        """Let the watchers of the loop hang what they need."""
+        if watch is not None:
+            watch.begin()
+            self._handles.append(watch)
 
     def detach(self) -> None:
         """Take everything away again."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        handles, self._handles = self._handles, []
+        for handle in handles:
+            with suppress(Exception):  # one that fails leaves the others
+                handle.remove()
 
 
 class _Found:
@@ -245,6 +283,8 @@ class _OptimizerFinder:
         if index == len(self._places):
             self._places.append(found.held)
         self._places[index] |= found.held
+        if self._intake.watch is not None:
+            self._intake.watch.know(optimizer)
         if self._say is not None:
             self._say(
                 f"another optimizer than the one given, {type(optimizer).__name__}, steps with "
@@ -254,6 +294,9 @@ class _OptimizerFinder:
 
     def enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note that one of them is about to step."""
+        if id(optimizer) in self._named:
+            self._inside = self._intake.forwards
+            return
         try:
             found = self._find(optimizer) if self._intake.live else None
         except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
@@ -261,13 +304,16 @@ class _OptimizerFinder:
             return
         if found is not None and found.steps is not None:
             found.steps = -1 if self._inside == self._intake.forwards else self._intake.steps
-        elif found is not None or id(optimizer) in self._named:
+        elif found is not None:
             self._inside = self._intake.forwards
         if found is not None and found.steps is None:
             found.enter(optimizer, args, kwargs)
 
     def leave(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401 as torch gives them
         """Note that one of them has stepped."""
+        if id(optimizer) in self._named:
+            self._inside = None
+            return
         try:
             found = self._find(optimizer) if self._intake.live else None
             if found is not None and found.steps is not None:
@@ -277,9 +323,8 @@ class _OptimizerFinder:
         except Exception as error:  # noqa: BLE001 whatever it is, the training goes on
             self._intake.fail(error)
             return
-        if found is not None or id(optimizer) in self._named:
-            self._inside = None
         if found is not None:
+            self._inside = None
             found.leave(optimizer, args, kwargs)
 
 

@@ -24,14 +24,17 @@ class Notices:
     def __init__(self) -> None:
         self._said: set[str] = set()
 
-    def say(self, sentence: str) -> None:
-        """Say it, unless it has been said."""
+    def say(self, sentence: str, place: tuple[str, int] | None = None) -> None:
+        """Say it, unless it has been said; of the line of a file, if that is given."""
         if sentence in self._said:
             return
         self._said.add(sentence)
         try:
+            if place is not None:
+                warnings.warn_explicit(f"fitdiag: {sentence}", RecordingWarning, *place)
+                return
             warnings.warn(f"fitdiag: {sentence}", RecordingWarning, stacklevel=3)
-        except RecordingWarning:
+        except Exception:  # noqa: BLE001 an error by a filter, or a fault of what shows warnings
             self._print(sentence)
 
     def tell_log(self, path: Path, *, failed: bool) -> None:

@@ -23,16 +23,18 @@ class Epochs(Iterator[int]):
     count : int
         How many.
     tell : callable
-        Called before the first epoch and after each: ``count + 1`` times in all.
+        Called before the first epoch and after each: ``count - first + 1`` times in all.
+    first : int, optional
+        The first of them. Default: 0.
     """
 
-    def __init__(self, count: int, tell: Callable[[], None]) -> None:
+    def __init__(self, count: int, tell: Callable[[], None], *, first: int = 0) -> None:
         self._count = count
         self._tell = tell
-        self._next = 0
+        self._first = self._next = first
 
     def __len__(self) -> int:
-        return self._count
+        return self._count - self._first
 
     def __next__(self) -> int:
         if self._next <= self._count:

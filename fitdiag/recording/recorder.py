@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
-from fitdiag.errors import UsageError, WriteError
-from fitdiag.recording.arguments import read_values
-from fitdiag.recording.attendance import Attendance
-from fitdiag.recording.delivery import Delivery
-from fitdiag.recording.events import EpochMark, Logged
-from fitdiag.recording.flow import Flow
-from fitdiag.recording.hooks import Hooks, WatchedLoss
-from fitdiag.recording.intake import Intake
-from fitdiag.recording.notices import Notices
+from fitdiag.errors import UsageError
+from fitdiag.recording.arguments import read_count, read_values
+from fitdiag.recording.events import Logged
+from fitdiag.recording.hooks import WatchedLoss
 from fitdiag.recording.progress import Epochs, Progress
-from fitdiag.recording.ranks import is_writing_rank
-from fitdiag.recording.timeline import Timeline
-from fitdiag.recording.writer import LogWriter, check_name
+from fitdiag.recording.session import Session
+from fitdiag.recording.writer import check_name
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
@@ -32,12 +26,12 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from fitdiag.diagnosis import Diagnosis
+    from fitdiag.recording.options import Options
+    from fitdiag.stopping import Decision
 
 __all__ = ["Recorder"]
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
-
-_writing: set[Path] = set()
 
 
 class Recorder:
@@ -47,10 +41,13 @@ class Recorder:
     it says so once, as a :class:`~fitdiag.recording.RecordingWarning`, and gives up.
 
     * :meth:`log` writes numbers of your own, which win over captured ones of the same name;
+    * :meth:`tasks` tells what each of several tasks asks of the parameters that they share;
     * :meth:`loss` watches a loss function that is not a module, such as ``F.cross_entropy``;
     * :meth:`epochs` counts epochs exactly, and shows a progress bar in a terminal;
     * :meth:`phase` says that what follows is, for example, validation, where that cannot be told;
+    * :meth:`save` keeps a checkpoint now, besides those of ``record(checkpoints=...)``;
     * :meth:`diagnosis` judges the run so far, while it runs;
+    * :attr:`should_stop` tells when to stop early, and :attr:`stopping` why;
     * :meth:`close` ends the recording early; the end of the ``with`` does it otherwise.
 
     Attributes
@@ -72,7 +69,7 @@ class Recorder:
     ...         loss_fn(model(x), y).backward()
     ...         optimizer.step()
     >>> print(run.path.read_text().splitlines()[0])
-    step,epoch,train_loss,val_loss,batch_loss,grad_norm,grad_norm_max,lr
+    step,epoch,train_loss,val_loss,batch_loss,grad_norm,grad_norm_max,lr,grad_norm_kind
     >>> len(run.path.read_text().splitlines())
     4
     >>> folder.cleanup()
@@ -83,79 +80,26 @@ class Recorder:
         models: Sequence[nn.Module],
         optimizers: Sequence[Optimizer],
         criteria: Sequence[nn.Module],
-        *,
-        log: str | os.PathLike[str],
-        every: int | None,
-        overwrite: bool,
-        flush_seconds: float,
-        progress: bool | None,
+        options: Options,
     ) -> None:
-        self._models = models
-        self._optimizers = optimizers
-        self._criteria = list(criteria)
-        self._writes = is_writing_rank()
-        self._writer = LogWriter(log, overwrite=overwrite or not self._writes)
-        self._timeline = Timeline(every)
-        self._intake = Intake(models, on_step=self._flush_if_due, on_error=self._give_up)
-        self._hooks = Hooks(self._intake)
-        self._notices = Notices()
-        self._delivery = Delivery(self._writer if self._writes else None, self._notices)
-        self._flow = Flow(
-            self._intake,
-            self._timeline,
-            self._delivery,
-            Attendance(self._criteria),
-            seconds=flush_seconds,
-        )
-        self._claimed = False  # the log is ours to write
-        self._entered = False
-        self._process = 0
-        self._progress_wanted = progress
-        self._progress: Progress | None = None
-        self._done_epochs = 0
+        self._session = Session(models, optimizers, criteria, options)
 
     @property
     def path(self) -> Path:
         """The log, as an absolute path."""
-        return self._writer.path
+        return self._session.path
 
     def __repr__(self) -> str:
-        state = "recording" if self._intake.live else "closed"
-        return f"<fitdiag.Recorder {str(self.path)!r}, {state}, step {self._timeline.step}>"
-
-    # ------------------------------------------------------------------ begin and end
+        state = "recording" if self._session.intake.live else "closed"
+        step = self._session.timeline.step
+        return f"<fitdiag.Recorder {str(self.path)!r}, {state}, step {step}>"
 
     def __enter__(self) -> Recorder:  # noqa: PYI034 typing.Self begins with Python 3.11
-        if self._entered:
-            state = "is recording already" if self._is_live() else "has recorded its run"
+        if self._session.entered:
+            state = "is recording already" if self._session.is_live() else "has recorded its run"
             raise UsageError(f"this recorder {state}: call record() again for another run")
-        if self._writes:
-            if self.path in _writing:
-                raise WriteError(
-                    f"{self.path} is being recorded to already: give log= another name"
-                )
-            self._writer.begin()
-            _writing.add(self.path)
-            self._claimed = True
-        self._process = os.getpid()
-        self._flow.begin()
-        try:
-            self._attach()
-        except BaseException:
-            self._finish(failed=True)
-            raise
-        self._intake.live = self._entered = True
+        self._session.begin()
         return self
-
-    def _attach(self) -> None:
-        for criterion in self._criteria:
-            self._hooks.attach_criterion(criterion)
-        for model in self._models:
-            self._hooks.attach_model(model, self._criteria)
-        for index, optimizer in enumerate(self._optimizers):
-            self._hooks.attach_optimizer(optimizer, index)
-        self._hooks.attach_any_optimizer(self._models, self._optimizers, self._notices.say)
-        self._hooks.attach_clipping()
 
     def __exit__(
         self,
@@ -163,41 +107,11 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._finish(failed=kind is not None)
+        self._session.finish(failed=kind is not None)
 
     def close(self) -> None:
         """Write what is left and take all hooks away. Closing twice does nothing."""
-        self._finish(failed=False)
-
-    def _finish(self, *, failed: bool) -> None:
-        self._hooks.detach()
-        if self._claimed:
-            _writing.discard(self.path)
-            self._claimed = False
-        live = self._is_live()
-        if self._progress is not None and os.getpid() == self._process:
-            self._progress.close()
-        if not live:
-            return
-        try:
-            self._flow.flush(final=True, failed=failed)
-            if self._delivery.count and self._writes and self._progress_wanted is not False:
-                self._notices.tell_log(self.path, failed=failed)
-            elif not self._delivery.count and not failed and self._writes:
-                self._notices.say(
-                    "nothing was recorded: the recorder saw no loss and no optimizer step. Pass "
-                    "the model, optimizer and criterion that the loop uses, or call run.log()"
-                )
-        except Exception as problem:  # noqa: BLE001 whatever it is, the training goes on
-            self._give_up(problem)
-        self._intake.live = False
-
-    def _is_live(self) -> bool:
-        """Tell whether this records, and in the process in which it began: a fork only trains."""
-        if self._intake.live and os.getpid() != self._process:
-            self._intake.live = False
-            self._intake.events.clear()
-        return self._intake.live
+        self._session.finish(failed=False)
 
     def __deepcopy__(self, _memo: object) -> Recorder:
         return self  # there is one log
@@ -229,21 +143,58 @@ class Recorder:
             Complete epochs, if you know better than the recorder.
         **named : number or Tensor
             The numbers: ``train_loss`` (or ``loss``), ``val_loss``, ``val_accuracy`` and so on;
-            ``grad_norm/<layer>`` for single layers. Of a tensor with several elements the mean
-            is taken; nothing is fetched from a device here.
+            ``grad_norm/<layer>`` for single layers; ``loss_<task>`` and ``val_loss_<task>`` for
+            the losses of several tasks, which stand in ``train_loss/<task>`` and
+            ``val_loss/<task>``. Of a tensor with several elements the mean is taken; nothing is
+            fetched from a device here.
         """
-        if not self._is_live():
-            return
+        session = self._session
         try:
+            if not session.is_live():
+                return
             checked, where = read_values({**(values or {}), **named}, step=step, epoch=epoch)
             for name in checked:
                 check_name(name)
-            self._intake.note_values(Logged(checked, **where))
-            self._flush_if_due()
+            session.intake.note_values(Logged(checked, step=where["step"], epoch=where["epoch"]))
+            if session.watch is not None:
+                session.watch.note_values(checked)
+            session.flush_if_due()
         except (UsageError, TypeError, ValueError) as problem:
-            self._notices.say(f"run.log() was passed over: {problem}")
+            session.notices.say(f"run.log() was passed over: {problem}")
         except Exception as problem:  # noqa: BLE001 whatever it is, the training goes on
-            self._give_up(problem)
+            session.give_up(problem)
+
+    def tasks(
+        self,
+        losses: Mapping[str, Tensor],
+        *,
+        shared: object = None,
+        weights: Mapping[str, Any] | None = None,
+        every: int | None = None,
+    ) -> None:
+        """Tell the losses of several tasks, before the backward pass of their sum.
+
+        Their losses, relative inverse training rates (Chen et al. 2018, arXiv:1711.02257) and the
+        norms of their gradients on the shared parameters go into ``train_loss/<task>``,
+        ``task_rate/<task>`` and ``task_norm/<task>``. The norms take one more backward pass for
+        each task, now and then; the graph, ``.grad`` and random numbers stay as they are.
+
+        Parameters
+        ----------
+        losses : mapping of str to Tensor
+            The loss of each task, of shape (), with its graph; without any weight.
+        shared : Module, or iterable of parameters, optional
+            What the tasks share; its last layer is the cheap choice. Default: those of the
+            model's parameters that every task's loss reaches.
+        weights : mapping of str to number or Tensor, optional
+            By which each loss is multiplied in the sum: the norms are those of the weighted
+            losses, and ``task_weight/<task>`` is written. Default: 1 each.
+        every : int, optional
+            Calls from one measurement to the next. Default: a fifth of the calls so far, at most
+            50, and from 5,000 calls on a hundredth of them.
+        """
+        if self._session.is_live():
+            self._session.tasks.note(losses, shared, weights=weights, every=every)
 
     def loss(self, function: _Function) -> _Function:
         """Watch a loss function: what is returned computes the same, and its calls are noted.
@@ -259,12 +210,13 @@ class Recorder:
         callable
             To be called in place of the function.
         """
+        session = self._session
         if isinstance(function, nn.Module):
-            if self._intake.live and not any(function is known for known in self._criteria):
-                self._criteria.append(function)
-                self._hooks.attach_criterion(function)
+            if session.intake.live and not any(function is known for known in session.criteria):
+                session.criteria.append(function)
+                session.hooks.attach_criterion(function)
             return function
-        return WatchedLoss(function, self._intake)  # type: ignore[return-value]
+        return WatchedLoss(function, session.intake)  # type: ignore[return-value]
 
     def epochs(self, count: int) -> Epochs:
         """Iterate over epochs ``0 … count - 1``, one row for each, with a bar in a terminal.
@@ -272,23 +224,28 @@ class Recorder:
         Parameters
         ----------
         count : int
-            How many; a second loop in the same run counts on.
+            How many; a second loop in the same run counts on. In a run that is resumed, the first
+            loop begins at the first epoch that is not complete.
+
+        Raises
+        ------
+        UsageError
+            If it is no whole number.
         """
+        session = self._session
+        count, first = read_count(count), 0
         try:
-            progress = Progress(count, show=self._progress_wanted)
+            first = session.take_first_epoch(count)
+            session.progress = Progress(count - first, show=session.options.progress)
         except Exception as problem:  # noqa: BLE001 a bar is not worth a training
-            self._notices.say(f"there is no progress bar: {problem}")
-            progress = Progress(0)
-        self._progress = progress
-        remaining = iter(range(count + 1))
+            session.notices.say(f"there is no progress bar: {problem}")
+        remaining = iter(range(first, count + 1))
 
         def tell() -> None:
             passed = next(remaining)
-            self._note_epoch(progress, first=passed == 0)
-            if passed == count:
-                progress.close()
+            session.note_epoch(first=passed == first, last=passed == count)
 
-        return Epochs(count, tell)
+        return Epochs(count, tell, first=first)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -301,16 +258,64 @@ class Recorder:
             in ``test_loss``. Losses of training data that are evaluated without gradients in
             ``phase("train")`` take the place of the running mean in ``train_loss``.
         """
-        before = self._intake.phase
+        session = self._session
+        before = session.intake.phase
         try:
             check_name(f"{name}_loss")
-            self._intake.phase = str(name)
+            session.intake.phase = str(name)
+            if session.watch is not None:
+                session.watch.note_phase(str(name))
         except UsageError as problem:
-            self._notices.say(f"run.phase() was passed over: {problem}")
+            session.notices.say(f"run.phase() was passed over: {problem}")
         try:
             yield
         finally:
-            self._intake.phase = before
+            session.intake.phase = before
+
+    def save(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        what: str | None = None,
+        scheduler: object = None,
+        scaler: object = None,
+    ) -> Path | None:
+        """Keep a checkpoint now; it is copied here, and written while the training goes on.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            A file such as ``last.pt``, which then stays. Default: one among the others in the
+            folder that ``record(checkpoints=...)`` named.
+        what : {"state", "weights", "model"}, optional
+            What it holds. Default: as for :func:`fitdiag.record`.
+        scheduler, scaler : object, optional
+            Whose state belongs to this checkpoint and to those that follow.
+
+        Returns
+        -------
+        Path or None
+            The file, which is there at the end of the ``with`` at the latest. None where nothing
+            could be kept, for which a warning gives the reason, and where another process writes.
+        """
+        keeper = self._session.keeper
+        if keeper is None or not self._session.is_live():
+            return None
+        return keeper.save(path, what=what, scheduler=scheduler, scaler=scaler)
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether validation has worsened for long enough; never raises, costs next to nothing.
+
+        Asked after each evaluation, as ``if run.should_stop: break``. In distributed training ask
+        it in one process and send the answer to the others.
+        """
+        return self._session.judge_stop().stop
+
+    @property
+    def stopping(self) -> Decision:
+        """What :attr:`should_stop` goes by: reason, sentence, best step, advice."""
+        return self._session.judge_stop()
 
     def diagnosis(self) -> Diagnosis | None:
         """Judge the run so far: the verdict of the finished log, live and without flicker.
@@ -331,43 +336,15 @@ class Recorder:
             if live and live.verdict == "diverged":
                 break
         """
+        session = self._session
         try:
-            if self._is_live() and self._intake.events:
-                self._flow.flush()
-            delivery = self._delivery
+            if session.is_live() and session.intake.events:
+                session.flow.flush()
+            delivery = session.delivery
             if delivery.monitor is None:
                 # judging lies above recording; only the user's wish reaches up to it
                 delivery.monitor = import_module("fitdiag.monitor").Monitor.follow(self.path)
             return delivery.monitor.diagnosis() if delivery.monitor else None
         except Exception as problem:  # noqa: BLE001 whatever it is, the training goes on
-            self._notices.say(f"run.diagnosis() cannot judge: {problem}")
+            session.notices.say(f"run.diagnosis() cannot judge: {problem}")
             return None
-
-    # ------------------------------------------------------------------ flushing
-
-    def _note_epoch(self, progress: Progress, *, first: bool) -> None:
-        """Note that an epoch of :meth:`epochs` is complete, or that the first begins."""
-        if not self._is_live():
-            return
-        try:
-            self._done_epochs += 0 if first else 1
-            self._intake.events.append(EpochMark(self._done_epochs))
-            self._intake.evaluated = True
-            if not first:
-                self._flush_if_due()
-                progress.advance(self._timeline.latest)
-        except Exception as problem:  # noqa: BLE001 whatever it is, the training goes on
-            self._give_up(problem)
-
-    def _flush_if_due(self) -> None:
-        if self._is_live():
-            self._flow.flush_if_due()
-
-    def _give_up(self, problem: Exception) -> None:
-        self._intake.live = False
-        self._intake.events = []
-        reason = str(problem) or type(problem).__name__
-        self._notices.say(
-            f"recording to {self.path} stopped, the training goes on. The log is complete up to "
-            f"the last flush. The reason: {reason}"
-        )

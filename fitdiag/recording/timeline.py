@@ -13,8 +13,11 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from fitdiag.recording.averages import Mean, NormWindow, Recipe, average_evaluation, combine
-from fitdiag.recording.events import EpochMark, Event, Logged, Loss, Step
+from fitdiag.recording.averages import Mean, NormWindow, Recipe, combine
+from fitdiag.recording.evaluation import Evaluation
+from fitdiag.recording.events import EpochMark, Event, Logged, Loss, Scaled, Step
+from fitdiag.recording.rows import Row
+from fitdiag.recording.scaling import LossScale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,18 +28,6 @@ __all__ = ["Row", "Timeline"]
 CROWD = 4096
 #: without ``every=``, the steps between two rows are at most this share of the steps so far
 SPACING = 100
-
-
-class Row:
-    """One line of the log: a step, the epochs complete by then, and what was measured."""
-
-    __slots__ = ("cells", "epoch", "epoch_given", "step")
-
-    def __init__(self, step: int, epoch: float | None) -> None:
-        self.step = step
-        self.epoch = epoch
-        self.epoch_given = False
-        self.cells: dict[str, float] = {}
 
 
 class Timeline:
@@ -50,7 +41,7 @@ class Timeline:
 
     def __init__(self, every: int | None = None) -> None:
         self.every = every
-        self.step = 0
+        self.step = self._start = 0
         self.epoch = 0
         self.latest: dict[str, float] = {}  # the newest value of each column, for a progress bar
         self._rows: list[Row] = []
@@ -62,9 +53,10 @@ class Timeline:
         self._train = Mean()
         self._batch = Mean()
         self._norms = NormWindow()
+        self._scaling = LossScale()
         self._lr: float | None = None
         self._recipe: Recipe | None = None
-        self._evaluated: dict[str, list[Loss]] = {}  # by phase
+        self._evaluated: dict[str, Evaluation] = {}  # by phase
         self._sizes: dict[str, set[int]] = {}  # lengths of the evaluations so far
         self._validated = False  # the user logged a validation value
         self._explicit: set[str] = set()
@@ -84,6 +76,12 @@ class Timeline:
         self._varies = False  # sums are over ever different numbers of losses
         self._trained_in_train_mode = False
 
+    def go_on(self, step: int, epoch: int, skipped: int) -> None:
+        """Count on from where an interrupted run is continued."""
+        self.step = self._start = self._epoch_step = self._last_row = step
+        self.epoch = epoch
+        self._scaling.skipped = skipped
+
     # ------------------------------------------------------------------ events in
 
     def feed(self, events: Sequence[Event]) -> None:
@@ -101,6 +99,8 @@ class Timeline:
                 self._take_step(event)
             elif isinstance(event, Logged):
                 self._take_logged(event)
+            elif isinstance(event, Scaled):
+                self._scaling.take(event)
             else:
                 self._take_mark(event)
 
@@ -145,7 +145,8 @@ class Timeline:
     def _take_loss(self, loss: Loss, phase: str | None) -> None:
         self._captured = True
         if phase is not None:
-            self._evaluated.setdefault(phase, []).append(loss)
+            evaluation = self._evaluated.setdefault(phase, Evaluation())
+            evaluation.add(loss, self._recipe, each=self._varies)
             return
         last = self._window[-1] if self._window else None
         if last is not None and loss.backward is not None and last[0].backward == loss.backward:
@@ -161,17 +162,21 @@ class Timeline:
 
     def _take_step(self, event: Step) -> None:
         self._captured = True
+        if event.found_inf:
+            self._scaling.skipped += 1
+            return
         if self.is_evaluating() and not self._window:
             self._end_stretch()
         joined = bool(self._stepped) and event.optimizer not in self._stepped
         if not joined:
             self._begin_step()
         self._stepped.add(event.optimizer)
+        event.number = self.step
         if event.closure:
             del self._window[1:]  # the loss where the step began, as the closure returned it
         self._settle_window(event.optimizer)
         if event.norm is not None:
-            self._norms.add(event.norm, joined=joined, clip_coef=event.clip_coef)
+            self._norms.add(event.norm, joined=joined, clip_coef=event.clip_coef, kind=event.kind)
         if event.lr is not None and (event.optimizer == 0 or self._lr is None):
             self._lr = event.lr
         self._place_held()
@@ -180,7 +185,7 @@ class Timeline:
         if self._has_steps():
             self._add_step_row_if_due()
         elif self._open is not None and not self._finished:
-            self.step = self._open.step = 0  # logged before training began
+            self.step = self._open.step = self._start  # logged before training began
         self._stepped.clear()
         self.step += 1
 
@@ -188,7 +193,7 @@ class Timeline:
         self._validated = self._validated or any(name.startswith("val_") for name in event.values)
         self._explicit.update(event.values)
         self._held.append(event)
-        if not self._window:
+        if not (self._window or event.ahead):
             self._place_held()
 
     def _take_mark(self, event: EpochMark) -> None:
@@ -269,7 +274,7 @@ class Timeline:
     def _average(self, phase: str) -> float:
         losses = self._evaluated[phase]
         self._sizes.setdefault(phase, set()).add(len(losses))
-        return average_evaluation(losses, self._recipe, each=self._varies)
+        return losses.average(self._recipe, each=self._varies)
 
     def _add_step_row_if_due(self) -> None:
         since = self.step - self._last_row
@@ -301,8 +306,12 @@ class Timeline:
             if given or (name not in self._explicit and name not in row.cells):
                 row.cells[name] = value
         if "grad_norm" not in row.cells and "grad_norm" not in self._explicit:
-            norms = self._norms.take().items()
-            row.cells.update({name: v for name, v in norms if name not in self._explicit})
+            norms = self._norms.take()
+            row.kind = self._norms.kind if norms else row.kind
+            row.cells.update({n: v for n, v in norms.items() if n not in self._explicit})
+        for name, value in self._scaling.list_cells().items():
+            if name not in self._explicit:
+                row.cells[name] = value
         if self._lr is not None and "lr" not in self._explicit:
             row.cells["lr"] = self._lr
 
@@ -373,7 +382,7 @@ class Timeline:
         for phase, losses in self._evaluated.items():
             sizes = self._sizes.get(phase, set())
             if len(sizes) == 1:
-                del losses[min(sizes) :]
+                losses.cut(min(sizes))
 
 
 def _is_unused(loss: Loss) -> bool:

@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fitdiag.errors import UsageError, WriteError
+from fitdiag.recording.resumption import cut_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import RawIOBase
 
-    from fitdiag.recording.timeline import Row
+    from fitdiag.recording.resumption import Place
+    from fitdiag.recording.rows import Row
 
 __all__ = ["COLUMNS", "LogWriter", "check_name", "format_number"]
 
+#: the column that says in words what the norms are norms of, from its row on
+KIND = "grad_norm_kind"
+#: a first line that is longer is no header
+MOST_HEADER = 1 << 20
 #: the columns that every log has, in this order; metrics follow as they appear
 COLUMNS = (
     "step",
@@ -29,6 +35,7 @@ COLUMNS = (
     "grad_norm",
     "grad_norm_max",
     "lr",
+    KIND,
 )
 
 
@@ -60,7 +67,9 @@ class LogWriter:
     path : str or path
         The log.
     overwrite : bool
-        Whether a log that is there may be replaced.
+        Whether a log that is there may be replaced ...
+    resume : bool
+        ... or gone on with.
 
     Raises
     ------
@@ -68,36 +77,46 @@ class LogWriter:
         If there is such a file already, or the path cannot be one.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
+    ) -> None:
         self.path = Path(path).absolute()  # the training may change its working directory
         self.columns = list(COLUMNS)
         self.vanished = False  # the file was gone when it was to be appended to
+        self._kind = ""  # the kind of norm that was last written
         self._draft = b""  # lines at the end of the file that the next write replaces
-        self._overwrite = overwrite
+        self._allowed = overwrite or resume
         self._check()
 
     def _check(self) -> None:
         if self.path.is_dir():
             raise WriteError(f"{self.path} is a folder: give the log a file name, such as logs.csv")
-        if self._overwrite or not self.path.exists() or self._is_bare():
+        if self._allowed or not self.path.exists() or self._is_bare():
             return
         raise WriteError(
-            f"{self.path} exists: pass overwrite=True to replace it, or give log= another name"
+            f"{self.path} exists: pass resume=True to go on with it, overwrite=True to replace it, "
+            "or give log= another name"
         )
 
     def _is_bare(self) -> bool:
         """Tell whether the file holds at most a header: a run that died before its first row."""
         try:
             with self.path.open("rb") as file:
-                return file.read(len(self._header()) + 1) in (b"", self._header())
+                first, second = file.readline(MOST_HEADER), file.read(1)
         except OSError:
             return False
+        return not first or (first.startswith(b"step,epoch,") and not second)
 
     def _header(self) -> bytes:
         return (",".join(self.columns) + "\n").encode()
 
-    def begin(self) -> None:
-        """Make the folder and the file, with its header.
+    def begin(self, place: Place | None = None) -> None:
+        """Make the folder and the file, with its header, or make the file ready to go on.
+
+        Parameters
+        ----------
+        place : Place, optional
+            Where the log that is there goes on. Default: it begins anew.
 
         Raises
         ------
@@ -107,7 +126,15 @@ class LogWriter:
         self._check()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(self._header())
+            if place is None or not place.columns:
+                self.path.write_bytes(self._header())
+                return
+            cut_log(self.path, place)
+            self.path.open("r+b").close()
+            self.columns = list(place.columns)
+            missing = [name for name in COLUMNS if name not in self.columns]
+            if missing:
+                self._widen(missing)
         except OSError as error:
             raise WriteError(f"{self.path} cannot be written: {error.strerror or error}") from error
 
@@ -129,7 +156,8 @@ class LogWriter:
         fresh = [name for row in (*rows, *draft) for name in row.cells if name not in self.columns]
         if fresh:
             self._widen(list(dict.fromkeys(fresh)))
-        lines, last = ("".join(map(self._format, part)).encode() for part in (rows, draft))
+        lines, kind = self._format_rows(rows, self._kind)
+        last, _ = self._format_rows(draft, kind)
         if not rows and last == self._draft:
             return
         with self.path.open("r+b" if self.path.exists() else "ab", buffering=0) as file:
@@ -137,7 +165,7 @@ class LogWriter:
             lines += last
             if not size:
                 self.vanished = True
-                lines = self._header() + lines
+                lines = self._header() + self._format_rows([*rows, *draft], "")[0]
             start = self._find_draft(file, size)
             self._draft = b""
             try:
@@ -151,6 +179,7 @@ class LogWriter:
                 file.truncate(start)
                 raise
         self._draft = last
+        self._kind = kind
 
     def _find_draft(self, file: RawIOBase, size: int) -> int:
         """Return where the next line begins: over the draft, unless somebody wrote after it."""
@@ -160,9 +189,16 @@ class LogWriter:
         file.seek(start)
         return start if file.read(len(self._draft)) == self._draft else size
 
-    def _format(self, row: Row) -> str:
-        cells = (format_number(row.cells.get(name)) for name in self.columns[2:])
-        return ",".join((str(row.step), format_number(row.epoch), *cells)) + "\n"
+    def _format_rows(self, rows: Sequence[Row], kind: str) -> tuple[bytes, str]:
+        """Return the lines of some rows, and the kind of norm after them."""
+        lines = []
+        for row in rows:
+            fresh = row.kind if "grad_norm" in row.cells and row.kind != kind else ""
+            kind = fresh or kind
+            cells = [format_number(row.cells.get(name)) for name in self.columns[2:]]
+            cells[self.columns.index(KIND) - 2] = fresh
+            lines.append(",".join((str(row.step), format_number(row.epoch), *cells)) + "\n")
+        return "".join(lines).encode(), kind
 
     def _widen(self, names: list[str]) -> None:
         columns = [*self.columns, *names]

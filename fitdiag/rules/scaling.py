@@ -139,9 +139,10 @@ class NormProvenance(Rule):
         kind = case.facts.run.source.provenance.get("grad_norm", "")
         if case.facts.grad is None:
             return self.skip("The log has no gradient norm.")
-        if not kind:
+        words = set(kind.split(", "))
+        odd = [word for word in ("post-clip", "scaled", "local") if word in words]
+        if not odd and (kind == "" or "unknown" in words):
             return self.skip("The log does not say how its gradient norm was measured.")
-        odd = [word for word in ("post-clip", "scaled", "local") if word in kind.split(", ")]
         if not odd:
             return None
         return self.found(f"The gradient norm is {' and '.join(odd)}.")
