@@ -6,14 +6,16 @@ multiplied or shifted alike, and thinning the time axis changes them only within
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fitdiag.denoising import denoise, denoise_all, noise_level
+from fitdiag.medians import median, running_median
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ __all__ = [
     "bursts",
     "denoise",
     "measure",
+    "median",
     "noise_level",
     "prepare",
     "prominences",
@@ -36,19 +39,10 @@ __all__ = [
 
 #: values beyond this are taken for it: differences of such numbers would overflow
 LARGEST = 1e150
-#: a positive curve whose maximum is so many times its median is denoised by its logarithm
-EXPLODED = 1000.0
 #: points that a curve is thinned to before it is measured
 MAX_POINTS = 1000
-#: a median absolute deviation times this is the standard deviation of a normal distribution
-MAD_TO_SIGMA = 1.4826
-#: half-widths of the local linear fits, in points, from fine to coarse
-HALF_WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)
-#: standard errors by which a coarser fit may differ from a finer one and still be taken for it
-#: (Lepski, Mammen & Spokoiny 1997, doi:10.1214/aos/1069362731)
-AGREEMENT = 2.2
-#: noise levels above the running median from which a single point is an outlier (Hampel 1974)
-OUTLIER = 6.0
+
+_NOWHERE = np.zeros(0, dtype=np.intp)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,21 +97,28 @@ class Signal:
 
 def prepare(curve: Curve, *, noisy: bool = True) -> Signal:
     """Return the signal of a curve; one that is not noisy, like a schedule, is left as it is."""
+    signal = _clean(curve)
+    return _denoise([signal])[0] if noisy else signal
+
+
+def _clean(curve: Curve) -> Signal:
+    """Return the finite points of a curve, thinned, and not denoised yet."""
     finite = np.isfinite(curve.values)
-    bad = np.flatnonzero(~finite)
-    everything = not bad.size
-    steps = curve.steps if everything else curve.steps[finite]
-    values = np.clip(curve.values if everything else curve.values[finite], -LARGEST, LARGEST)
+    steps, values = curve.steps, curve.values
+    bad = _NOWHERE
+    if not finite.all():
+        bad = np.flatnonzero(~finite)
+        steps, values = steps[finite], values[finite]
+    values = np.minimum(np.maximum(values, -LARGEST), LARGEST)
     steps, values, high = thin(steps, values)
-    smooth, noise, error = _denoised(values) if noisy else (values, *np.zeros((2, values.size)))
     return Signal(
         name=curve.name,
         steps=steps,
         values=values,
         high=high,
-        smooth=smooth,
-        noise=noise,
-        error=error,
+        smooth=values,
+        noise=np.zeros(values.size),
+        error=np.zeros(values.size),
         count=len(curve),
         nonfinite=int(bad.size),
         first_nonfinite=float(curve.steps[bad[0]]) if bad.size else None,
@@ -125,14 +126,13 @@ def prepare(curve: Curve, *, noisy: bool = True) -> Signal:
     )
 
 
-def _denoised(values: Array) -> tuple[Array, Array, Array]:
-    """Denoise a curve, on a logarithmic scale where it explodes or collapses by orders."""
-    if values.size and values.min() > 0 and values.max() > EXPLODED * np.median(values):
-        smooth, noise, error = denoise(np.log(values))
-        smooth = np.exp(np.clip(smooth, np.log(values.min()), np.log(values.max())))
-        width, doubt = (np.expm1(np.minimum(part, 20.0)) for part in (noise, error))
-        return smooth, smooth * width, smooth * doubt
-    return denoise(values)
+def _denoise(signals: Sequence[Signal]) -> list[Signal]:
+    """Return signals denoised, all at once."""
+    found = denoise_all([signal.values for signal in signals])
+    return [
+        replace(signal, smooth=smooth, noise=noise, error=error)
+        for signal, (smooth, noise, error) in zip(signals, found, strict=True)
+    ]
 
 
 def thin(steps: Array, values: Array, most: int = MAX_POINTS) -> tuple[Array, Array, Array]:
@@ -149,147 +149,6 @@ def thin(steps: Array, values: Array, most: int = MAX_POINTS) -> tuple[Array, Ar
         means,
         np.maximum.reduceat(values, starts),
     )
-
-
-def noise_level(values: Array) -> Array:
-    """Return the local standard deviation of the noise, from differences of neighbours.
-
-    A straight trend cancels in ``y[i-1] - 2 y[i] + y[i+1]``, whose variance is six times the
-    noise's (Gasser, Sroka & Jennen-Steinmetz 1986, doi:10.1093/biomet/73.3.625), a bend in the
-    third differences, whose variance is twenty times the noise's (Hall, Kay & Titterington 1990,
-    doi:10.1093/biomet/77.3.521). The trend can only add to either, so the smaller one is taken.
-    Medians over up to eight stretches of the curve keep outliers out and follow a noise that
-    changes.
-
-    Parameters
-    ----------
-    values : ndarray of float, shape (n,)
-        Finite values at equal distances.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-    """
-    n = values.size
-    if n < 4:
-        return np.zeros(n)
-    second = np.abs(np.diff(values, 2)) / np.sqrt(6.0)
-    third = np.abs(np.diff(values, 3)) / np.sqrt(20.0)
-    return np.minimum(_by_stretches(second, n), _by_stretches(third, n))
-
-
-def _by_stretches(differences: Array, n: int) -> Array:
-    """Turn absolute differences into a level at each of n points, by medians over stretches."""
-    count = int(np.clip(differences.size // 24, 1, 8))
-    size = differences.size // count
-    parts = differences[: count * size].reshape(count, size)
-    levels = MAD_TO_SIGMA * np.median(parts, axis=1)
-    # rounded logs have stretches whose differences are mostly exact zeros
-    means = np.minimum(parts, 3 * float(np.median(differences))).mean(axis=1)
-    centres = (np.arange(count) + 0.5) * size + (n - differences.size - 1) / 2
-    level: Array = np.interp(np.arange(n), centres, np.maximum(levels, means))
-    return level
-
-
-def _without_outliers(values: Array, noise: Array) -> Array:
-    """Replace single points far from both the running median and its noise by that median."""
-    if values.size < 5:
-        return values
-    padded = np.concatenate([values[2:0:-1], values, values[-2:-4:-1]])
-    median = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
-    away = np.abs(values - median)
-    floor = MAD_TO_SIGMA * np.median(away)
-    outlier = away > OUTLIER * np.maximum(noise, floor)
-    outlier[0] = False  # a loss may well begin far above the rest
-    return np.where(outlier, median, values)
-
-
-class _Window(NamedTuple):
-    """Where the windows of ``half`` points to each side lie, and what a line in them weighs."""
-
-    low: NDArray[np.intp]
-    high: NDArray[np.intp]
-    size: Array
-    centre: Array
-    lever: Array
-    leverage: Array
-
-
-@lru_cache(maxsize=64)
-def _window(n: int, half: int) -> _Window:
-    """Return the windows over n points; they are the same for every curve of that length."""
-    index = np.arange(n)
-    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, n)
-    size = (high - low).astype(float)
-    centre = (low + high - 1) / 2.0
-    spread = size * (size * size - 1.0) / 12.0
-    lever = np.divide(index - centre, spread, out=np.zeros(n), where=spread > 0)
-    return _Window(low, high, size, centre, lever, 1.0 / size + lever * (index - centre))
-
-
-def _local_lines(sums: Array, products: Array, window: _Window) -> Array:
-    """Return the fitted line at the middle of each window.
-
-    Parameters
-    ----------
-    sums, products : ndarray of float, shape (n + 1,)
-        Cumulative sums of the values, and of the values times their index, from 0.
-    """
-    total = sums[window.high] - sums[window.low]
-    covariance = (products[window.high] - products[window.low]) - window.centre * total
-    fit: Array = total / window.size + covariance * window.lever
-    return fit
-
-
-def _cumulate(values: Array) -> tuple[Array, Array]:
-    sums, products = np.zeros((2, values.size + 1))
-    np.cumsum(values, out=sums[1:])
-    np.cumsum(values * np.arange(values.size), out=products[1:])
-    return sums, products
-
-
-def denoise(values: Array) -> tuple[Array, Array, Array]:
-    """Return the denoised curve, its local noise level and its standard error.
-
-    Lines are fitted in windows of growing width around each point; the widest one that still
-    agrees with all narrower ones is taken (Lepski's rule, :data:`AGREEMENT`), so that a steep
-    beginning stays steep while a flat noisy stretch is averaged over hundreds of points.
-
-    Parameters
-    ----------
-    values : ndarray of float, shape (n,)
-        Finite values at equal distances.
-
-    Returns
-    -------
-    smooth, noise, error : ndarray of float, shape (n,)
-    """
-    noise = noise_level(values)
-    if values.size < 3:
-        return values.copy(), noise, noise
-    level = float(np.median(values))
-    scale = float(np.max(np.abs(values - level))) or 1.0
-    clean = (_without_outliers(values, noise) - level) / scale
-    sigma = noise / scale
-    best, error = clean, noise
-    low, high = clean - AGREEMENT * sigma, clean + AGREEMENT * sigma
-    agrees = np.ones(values.size, dtype=bool)
-    cumulated = _cumulate(clean)
-    for half in HALF_WIDTHS:
-        if half > 1 and 2 * half > values.size:
-            break
-        window = _window(values.size, half)
-        fit = _local_lines(*cumulated, window)
-        spread = np.sqrt(window.leverage)
-        reach = AGREEMENT * sigma * spread
-        low, high = np.maximum(low, fit - reach), np.minimum(high, fit + reach)
-        agrees &= low <= high
-        best = np.where(agrees, fit, best)
-        error = np.where(agrees, noise * spread, error)
-    if values.size >= 16:
-        best = _local_lines(*_cumulate(best), _window(values.size, 1))
-    best = np.clip(best, clean.min(), clean.max())  # no better and no worse than anything seen
-    return best * scale + level, noise, error
 
 
 def prominences(values: Array, peaks: NDArray[np.intp]) -> Array:
@@ -341,20 +200,26 @@ class Facts:
 
 def measure(run: Run) -> Facts:
     """Return the signals of a run."""
-
-    def part(*names: str) -> Signal | None:
-        curve = run.get(*names)
-        return None if curve is None else prepare(curve, noisy=names != ("lr",))
-
+    lr = run.get("lr")
+    chosen = {
+        "train": run.train_loss,
+        "val": run.get("val_loss"),
+        "grad": run.get("grad_norm", "grad_norm_max"),
+        "grad_max": run.get("grad_norm_max"),
+        "accuracy": run.get("val_accuracy"),
+    }
+    curves = {part: curve for part, curve in chosen.items() if curve is not None}
+    signals = _denoise([_clean(curve) for curve in curves.values()])
+    found = dict(zip(curves, signals, strict=True))
     return Facts(
         run=run,
-        train=None if run.train_loss is None else prepare(run.train_loss),
-        val=part("val_loss"),
-        grad=part("grad_norm", "grad_norm_max"),
-        grad_max=part("grad_norm_max"),
-        lr=_with_points(part("lr")),
-        accuracy=_with_points(part("val_accuracy")),
-        layers={name: prepare(curve) for name, curve in run.layers().items()},
+        train=found.get("train"),
+        val=found.get("val"),
+        grad=found.get("grad"),
+        grad_max=found.get("grad_max"),
+        lr=_with_points(None if lr is None else _clean(lr)),
+        accuracy=_with_points(found.get("accuracy")),
+        layers={name: _clean(curve) for name, curve in run.layers().items()},
     )
 
 
@@ -388,6 +253,6 @@ def bursts(values: Array, *, transient: int = 3, window: int = 15) -> Array:
         return np.ones(n)
     start = float(np.max(values[:transient]))
     padded = np.concatenate([np.full(window, start), values[:-1]])
-    median = np.median(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
-    ratio: Array = np.divide(values, median, out=np.ones(n), where=median > 1 / LARGEST)
+    middle = running_median(padded, window)
+    ratio: Array = np.divide(values, middle, out=np.ones(n), where=middle > 1 / LARGEST)
     return ratio

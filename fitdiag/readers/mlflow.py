@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from fitdiag.errors import ReadError
 from fitdiag.readers.folder import USUAL
 from fitdiag.readers.names import classify, normalise
 from fitdiag.readers.reader import Reader
+from fitdiag.readers.scalars import flatten, read_text_value
 from fitdiag.readers.sqlite_store import has_tables, open_store
 from fitdiag.readers.tracks import Origin, Track, collect_runs, make_runs
 from fitdiag.run import StepUnit
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fitdiag.run import Run
+    from fitdiag.source import Scalar
 
     Floats = NDArray[np.float64]
 
@@ -63,6 +65,7 @@ class _Found:
     state: str
     points: dict[str, tuple[array[float], array[float], array[float]]] = field(default_factory=dict)
     epochs: set[float] = field(default_factory=set)
+    config: dict[str, Scalar] = field(default_factory=dict)
 
     def add(self, name: str, time: float, step: float, value: float) -> None:
         if name.startswith("system/"):
@@ -103,6 +106,7 @@ def _make_runs(found: _Found, columns: Mapping[str, str]) -> list[Run]:
     clocks = [track for track in tracks if classify(track.name).kind == "epoch"]
     clock = clocks[0] if clocks and clocks[0].unit is StepUnit.STEP else None
     origin = Origin(path=found.path, format=MLFLOW.name, columns=columns, notes=tuple(notes))
+    origin = replace(origin, config=flatten(found.config))
     return make_runs(tracks, origin, clock=clock)
 
 
@@ -292,18 +296,22 @@ def _read_database(path: Path, columns: Mapping[str, str]) -> list[Run]:
             )
         }
         _query_metrics(store, runs)
-        names = {str(row[0]) for row in store.execute("SELECT DISTINCT key FROM params")}
-        for name in sorted(filter(_names_epochs, names)):
-            for run, value in store.execute(
-                "SELECT run_uuid, value FROM params WHERE key = ?", (name,)
-            ):
-                if run in runs:
-                    runs[run].add_parameter(str(value))
+        _query_parameters(store, runs)
 
     def reading(found: _Found) -> Callable[[], list[Run]]:
         return lambda: _make_runs(found, columns)
 
     return collect_runs(path, [reading(found) for found in runs.values()], "an MLflow store")
+
+
+def _query_parameters(store: sqlite3.Connection, runs: Mapping[str, _Found]) -> None:
+    for run, key, value in store.execute("SELECT run_uuid, key, substr(value, 1, 500) FROM params"):
+        if run not in runs:
+            continue
+        name, text = str(key), str(value)
+        runs[run].config[name] = read_text_value(text)
+        if _names_epochs(name):
+            runs[run].add_parameter(text)
 
 
 def _query_metrics(store: sqlite3.Connection, runs: Mapping[str, _Found]) -> None:

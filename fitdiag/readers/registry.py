@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from fitdiag.readers.reader import Reader
 
-__all__ = ["READERS", "formats", "read", "runs", "sniff", "sniff_folder"]
+__all__ = ["READERS", "formats", "read", "read_all", "runs", "sniff", "sniff_folder"]
 
 #: all readers, most specific first: the first that recognises a file reads it
 READERS: tuple[Reader, ...] = (
@@ -118,6 +118,17 @@ def runs(
     if not place.is_dir():
         return ((place, run) for run in _read_one(place, chosen, columns))
     return walk_runs(place, lambda inner: _attempt(inner, chosen, columns))
+
+
+def read_all(path: Path, reader: Reader) -> Sequence[Run]:
+    """Read all runs of a log with the reader that recognises it.
+
+    Raises
+    ------
+    ReadError
+        If it cannot be read.
+    """
+    return _read_one(path, reader, {})
 
 
 def sniff_folder(path: Path) -> Reader | None:

@@ -9,6 +9,7 @@ from fitdiag.errors import ReadError
 from fitdiag.readers.folder import USUAL
 from fitdiag.readers.reader import Reader
 from fitdiag.readers.rows import Rows
+from fitdiag.readers.scalars import flatten
 from fitdiag.readers.sqlite_store import MAGIC, has_tables, open_store
 from fitdiag.readers.tracks import Origin, collect_runs, make_runs
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fitdiag.run import Run
+    from fitdiag.source import Scalar
 
 __all__ = ["TRACKIO"]
 
@@ -40,15 +42,23 @@ def _read_database(path: Path, columns: Mapping[str, str]) -> list[Run]:
             f"SELECT {key}, max(run_name) FROM metrics GROUP BY 1 ORDER BY min(id)"  # noqa: S608  # one of the two literals above
         ).fetchall()
 
+        configs = _read_configs(store)
+
         def reading(run: str, name: str) -> Callable[[], list[Run]]:
-            return lambda: _read_run(store, path, (key, run, name), columns)
+            return lambda: _read_run(
+                store, path, (key, run, name), columns, configs.get(run, configs.get(name, {}))
+            )
 
         found = [reading(run, name) for run, name in runs]
         return collect_runs(path, found, "a trackio project")
 
 
 def _read_run(
-    store: sqlite3.Connection, path: Path, run: tuple[str, str, str], columns: Mapping[str, str]
+    store: sqlite3.Connection,
+    path: Path,
+    run: tuple[str, str, str],
+    columns: Mapping[str, str],
+    config: Mapping[str, Scalar],
 ) -> list[Run]:
     key, wanted, name = run
     rows = Rows(skipped=("_", "system/"))
@@ -68,8 +78,26 @@ def _read_run(
         else "Steps are trackio's own, which count calls of log unless a step was given."
     )
     notes = (f'trackio run "{name}".', note)
-    origin = Origin(path=str(path), format=TRACKIO.name, columns=columns, notes=notes)
+    origin = Origin(
+        path=str(path), format=TRACKIO.name, columns=columns, notes=notes, config=config
+    )
     return make_runs(found.tracks, origin, clock=found.clock, key=found.key)
+
+
+def _read_configs(store: sqlite3.Connection) -> dict[str, dict[str, Scalar]]:
+    """Return the settings of each run, by its id or, in older projects, its name."""
+    there = {str(row[1]) for row in store.execute("PRAGMA table_info(configs)")}
+    keys = [name for name in ("run_name", "run_id") if name in there]
+    if not keys or "config" not in there:
+        return {}
+    found: dict[str, dict[str, Scalar]] = {}
+    query = f"SELECT config, {', '.join(keys)} FROM configs ORDER BY rowid"  # noqa: S608  # literals
+    for cell, *names in store.execute(query):
+        content = _parse(cell)
+        if content is not None:
+            own = {name: each for name, each in content.items() if not name.startswith("_")}
+            found.update(dict.fromkeys(map(str, names), flatten(own)))
+    return found
 
 
 def _parse(cell: object) -> dict[str, object] | None:

@@ -8,7 +8,7 @@ what it logged twice is dropped, the second is cut into runs.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fitdiag.run import Run
+    from fitdiag.source import Scalar
 
     Floats = NDArray[np.float64]
 
@@ -84,12 +85,15 @@ class Origin:
         Canonical curve name to the tracker's own name.
     notes : tuple of str
         What has been decided so far.
+    config : mapping of str to scalar
+        The run's settings, where they stand with its values.
     """
 
     path: str
     format: str
     columns: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    config: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 def make_runs(
@@ -135,6 +139,8 @@ def make_runs(
                 notes=notes,
             )
         )
+    if origin.config:
+        return [replace(run, source=replace(run.source, config=origin.config)) for run in runs]
     return runs
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from fitdiag.readers import protobuf
 from fitdiag.readers.leveldb_log import Damage, iterate_records
 from fitdiag.readers.reader import Reader
 from fitdiag.readers.rows import Rows
+from fitdiag.readers.scalars import flatten
 from fitdiag.readers.tracks import Origin, collect_runs, make_runs
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ __all__ = ["WANDB"]
 HEADER = b":W&B\xe1\xbe\x00"
 
 #: fields of a record
-HISTORY, METRIC, RUN, EXIT = 2, 12, 17, 18
+HISTORY, CONFIG, METRIC, RUN, EXIT = 2, 5, 12, 17, 18
+
+#: where the settings are within the record that describes the run
+RUN_CONFIG = 4
 
 #: what W&B adds to every row
 INTERNAL = frozenset({"_runtime", "_timestamp", "_wandb"})
@@ -54,6 +58,7 @@ class _Log:
     patterns: list[tuple[str, str]] = field(default_factory=list)
     metrics: list[str] = field(default_factory=list)
     name: str = ""
+    config: dict[str, object] = field(default_factory=dict)
     ended: bool = False
     unreadable: int = 0
     damage: Damage = field(default_factory=Damage)
@@ -92,11 +97,26 @@ def _take(log: _Log, record: bytes) -> None:
             _take_row(log, value)
         elif number == METRIC:
             _take_metric(log, value)
+        elif number == CONFIG:
+            _take_config(log, value)
         elif number == RUN:
-            log.name = next(
-                (protobuf.as_text(text) for at, _, text in protobuf.walk(value) if at == 8),
-                log.name,
-            )
+            _take_run(log, value)
+
+
+def _take_run(log: _Log, data: bytes) -> None:
+    for number, _, value in protobuf.walk(data):
+        if number == 8:
+            log.name = protobuf.as_text(value)
+        elif number == RUN_CONFIG and isinstance(value, bytes):
+            _take_config(log, value)
+
+
+def _take_config(log: _Log, data: bytes) -> None:
+    """Take the settings that were given or changed; later ones win."""
+    for number, _, value in protobuf.walk(data):
+        if number == 1 and isinstance(value, bytes):
+            name, content = _parse_item(value)
+            log.config[name] = content
 
 
 def _take_row(log: _Log, data: bytes) -> None:
@@ -204,6 +224,7 @@ def _read_run(files: Sequence[Path], columns: Mapping[str, str]) -> list[Run]:
     else:
         notes.append("Steps are W&B's own, which count calls of wandb.log unless a step was given.")
     origin = Origin(path=str(path), format=WANDB.name, columns=columns, notes=tuple(notes))
+    origin = replace(origin, config=flatten(log.config))
     return make_runs(found.tracks, origin, clock=found.clock, key=found.key)
 
 

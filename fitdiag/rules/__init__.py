@@ -31,7 +31,22 @@ from fitdiag.rules.log import (
     ScaleMismatch,
     TooFewPoints,
 )
+from fitdiag.rules.loop import (
+    GradientsNotZeroed,
+    NeverAGradient,
+    NotInOptimizer,
+    ReusedTestSet,
+    SamplesShared,
+    SchedulerFirst,
+    SmallNormBatches,
+    TrainModeOff,
+    UnequalBatches,
+    ValidationInTrainMode,
+    ValidationLeak,
+    ValidationWithGradients,
+)
 from fitdiag.rules.scaling import AlwaysClipped, NormProvenance, SkippedSteps
+from fitdiag.rules.tasks import TaskImbalance
 from fitdiag.rules.trend import SecondDescent, Underfitting, Unfinished
 
 __all__ = ["RETIRED", "RULES", "Case", "Outcome", "Rule", "find_rule"]
@@ -56,12 +71,25 @@ RULES: tuple[Rule, ...] = (
     AlwaysClipped(),
     SkippedSteps(),
     NormProvenance(),
+    TaskImbalance(),
     Diverged(),
     Oscillation(),
     NeverReduced(),
     ZeroLearningRate(),
     LowLearningRate(),
     LossSpikes(),
+    ValidationLeak(),
+    GradientsNotZeroed(),
+    ValidationInTrainMode(),
+    ValidationWithGradients(),
+    TrainModeOff(),
+    SmallNormBatches(),
+    NotInOptimizer(),
+    NeverAGradient(),
+    SchedulerFirst(),
+    SamplesShared(),
+    UnequalBatches(),
+    ReusedTestSet(),
     NoValidation(),
     TooFewPoints(),
     IdenticalLosses(),

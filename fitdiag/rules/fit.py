@@ -10,6 +10,7 @@ import numpy as np
 from fitdiag.findings import Evidence, Severity, Verdict
 from fitdiag.rules.base import Case, Outcome, Rule
 from fitdiag.run import Run
+from fitdiag.signals import median
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,7 +208,7 @@ class ValidationBelowTraining(Rule):
             return None
         share = -case.judgement.feature("gap_share")
         below = float(train.smooth[-1] - val.smooth[-1]) if len(train) and len(val) else 0.0
-        noise = float(np.median(np.append(train.noise, val.noise))) if len(val) else 0.0
+        noise = median(np.append(train.noise, val.noise)) if len(val) else 0.0
         if not share > self.below_share or below <= self.noise_z * noise:
             return None
         return self.found(
@@ -260,7 +261,7 @@ class NoisyValidation(Rule):
         if len(val) < 8:
             return self.skip("Fewer than eight validation points to see noise in.")
         spread = float(val.smooth.max() - val.smooth.min())
-        noise = float(np.median(val.noise))
+        noise = median(val.noise)
         if case.judgement.verdict is Verdict.NO_LEARNING or noise <= self.noise_share * spread:
             return None
         return self.found(

@@ -10,7 +10,7 @@ import numpy as np
 from fitdiag.findings import Evidence, Severity, Verdict
 from fitdiag.rules.base import Case, Outcome, Rule
 from fitdiag.run import Run
-from fitdiag.signals import bursts
+from fitdiag.signals import bursts, median
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -347,7 +347,7 @@ class Spikes(Rule):
         low = float(train.smooth[before].min())
         gained = float(train.values[0]) - low
         lost = float(train.values[after].max()) - low
-        noise = float(np.median(train.noise))
+        noise = median(train.noise)
         return gained > 0 and lost > max(self.lost_share * gained, self.noise_z * noise)
 
     @staticmethod

@@ -10,7 +10,7 @@ import numpy as np
 from fitdiag.findings import Evidence, Severity, Verdict
 from fitdiag.rules.base import Case, Outcome, Rule
 from fitdiag.run import Run
-from fitdiag.signals import rank_correlation
+from fitdiag.signals import median, rank_correlation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +108,7 @@ class Oscillation(Rule):
         half = len(val) // 2
         jump_val = np.diff(val.values[half:])
         jump_train = np.diff(np.interp(val.steps[half:], train.steps, train.values))
-        sizes = [float(np.median(np.abs(jump))) for jump in (jump_train, jump_val)]
+        sizes = [median(np.abs(jump)) for jump in (jump_train, jump_val)]
         falls = [float(np.ptp(signal.smooth)) for signal in (train, val)]
         shares = [size / fall if fall > 0 else 0.0 for size, fall in zip(sizes, falls, strict=True)]
         if min(shares) <= self.swing_share:
@@ -177,7 +177,7 @@ class NeverReduced(Rule):
         whole = float(train.values[0] - train.smooth.min())
         late = train.steps >= begin
         fall = train.at(begin) - float(train.smooth[-1])
-        noise = float(np.median(train.noise[late]))
+        noise = median(train.noise[late])
         if whole <= 0 or fall > self.flat_share * whole or noise <= self.noise_share * whole:
             return None
         return self.found(
@@ -299,7 +299,7 @@ class LowLearningRate(Rule):
         fall = start - end
         if end <= 0 or fall >= self.fall_share * start:
             return None
-        if fall <= self.noise_z * float(np.median(train.noise)):
+        if fall <= self.noise_z * median(train.noise):
             return None
         first, last = float(train.steps[0]), float(train.steps[-1])
         half = (start - train.at((first + last) / 2)) / fall

@@ -9,6 +9,7 @@ import numpy as np
 from fitdiag.findings import Evidence, Severity
 from fitdiag.rules.base import Case, Outcome, Rule
 from fitdiag.run import Run, Source
+from fitdiag.signals import median
 
 __all__ = [
     "ConstantCurve",
@@ -255,7 +256,7 @@ class MaskedNaN(Rule):
             if curve is None or np.isfinite(curve.values).sum() < 5:
                 continue
             values = curve.values
-            ordinary = self.share * float(np.median(np.abs(values[np.isfinite(values)])))
+            ordinary = self.share * median(np.abs(values[np.isfinite(values)]))
             with np.errstate(invalid="ignore"):
                 alone = (
                     (ordinary > 0)
@@ -325,8 +326,8 @@ class ScaleMismatch(Rule):
         same_side = bool(levels[0] > 0)
         levels = levels if same_side else -levels
         early = levels[: max(len(val) // 4, 2)]
-        factor = float(np.exp(np.median(levels)))
-        if min(factor, float(np.exp(np.median(early)))) <= self.ratio or levels.min() <= 0:
+        factor = float(np.exp(median(levels)))
+        if min(factor, float(np.exp(median(early)))) <= self.ratio or levels.min() <= 0:
             return None
         low, high = np.quantile(levels, [0.05, 0.95])
         if np.exp(high - low) >= self.drift:

@@ -11,7 +11,7 @@ import numpy as np
 from fitdiag.findings import Evidence, Severity, Verdict
 from fitdiag.rules.base import Case, Outcome, Rule
 from fitdiag.run import Run
-from fitdiag.signals import prominences
+from fitdiag.signals import median, prominences
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ def _falling(start: float, end: float, n: int = 60, rate: float = 0.1) -> NDArra
 def _late_fall(signal: Signal, share: float) -> tuple[float, float, float]:
     """Return where the last share of the run begins, the fall since, and its standard error."""
     begin = float(signal.steps[-1] - share * (signal.steps[-1] - signal.steps[0]))
-    error = float(np.median(signal.noise)) / math.sqrt(max(1.0, share * len(signal)))
+    error = median(signal.noise) / math.sqrt(max(1.0, share * len(signal)))
     return begin, signal.at(begin) - float(signal.smooth[-1]), error
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fitdiag.findings import Verdict
+from fitdiag.signals import median
 from fitdiag.verdict.features import Loss, Pair, compare, summarise
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _constant_classes(pair: Pair, config: VerdictConfig) -> int:
         late = slice(-(-3 * len(loss.signal) // 4) - 1, None)
         if float(np.ptp(loss.signal.smooth[late])) > 2 * band:
             return 0
-        if float(np.median(loss.signal.noise[late])) > band:
+        if median(loss.signal.noise[late]) > band:
             return 0
     return classes
 

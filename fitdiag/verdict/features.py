@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fitdiag.signals import median
+
 if TYPE_CHECKING:
     from fitdiag.signals import Signal
     from fitdiag.verdict.config import VerdictConfig
@@ -138,12 +140,12 @@ def summarise(signal: Signal, config: VerdictConfig) -> Loss:
     return Loss(
         signal=signal,
         start=start,
-        end=float(np.median(smooth[-tail:])),
+        end=median(smooth[-tail:]),
         lowest=least,
         lowest_step=float(signal.steps[lowest]),
-        error=math.hypot(float(signal.error[lowest]), float(np.median(signal.error[-tail:]))),
-        noise=float(np.median(signal.noise)),
-        middle=float(np.median(signal.values[smooth.size // 2 :])),
+        error=math.hypot(float(signal.error[lowest]), median(signal.error[-tail:])),
+        noise=median(signal.noise),
+        middle=median(signal.values[smooth.size // 2 :]),
         early=early / (start - least) if start > least else 0.0,
         half_epoch=max(0.0, start - float(smooth[min(1, smooth.size - 1)])) / 2,
     )
