@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fitdiag
-from fitdiag.errors import FormatError, ReadError
+from fitdiag.errors import ExtraError, FormatError, ReadError
+from fitdiag.readers import aim_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -306,12 +307,17 @@ def test_swanlab_database_alone(tmp_path: Path) -> None:
         fitdiag.read(swanlab_store(tmp_path, logs=False))
 
 
-def test_aim_is_exported_first(tmp_path: Path) -> None:
-    """A repository of Aim is refused with how its curves are exported."""
-    (tmp_path / ".aim" / "meta").mkdir(parents=True)
+def test_aim_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository of Aim is refused with the extra that reads it, and how else it is read."""
+    for name in ("meta", "seqs"):
+        (tmp_path / ".aim" / name).mkdir(parents=True)
+    monkeypatch.setattr(aim_store, "find_spec", lambda _: None)
     for place in (tmp_path, tmp_path / ".aim"):
-        with pytest.raises(ReadError, match=r"Aim repository.*export"):
+        with pytest.raises(ExtraError, match=r"Aim repository.*fitdiag\[aim\].*export"):
             fitdiag.read(place)
+    (tmp_path / "metrics.csv").write_text("epoch,loss\n1,2\n2,1\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"Skipped: .*fitdiag\[aim\]"):
+        assert [path.name for path, _ in fitdiag.runs(tmp_path)] == ["metrics.csv"]
 
 
 def test_other_database(tmp_path: Path) -> None:

@@ -154,11 +154,6 @@ def _list_others(others: list[str]) -> str:
 
 
 def _explain_nothing(folder: Path, seen: list[Path], reasons: list[str]) -> str:
-    if folder.name == ".aim" or (folder / ".aim").is_dir():
-        return (
-            f"{folder} is an Aim repository, which only Aim itself can open: run `aim up`, export "
-            "the losses as CSV from its metrics explorer, and give that file."
-        )
     if len(reasons) == 1:
         return f"{folder} holds no log that can be read: {reasons[0]}"
     names = ", ".join(path.name for path in seen[:LISTED])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fitdiag.readers.aim_store import AIM
 from fitdiag.readers.mlflow import MLFLOW
 from fitdiag.readers.pickled import PICKLED
 from fitdiag.readers.swanlab import SWANLAB
@@ -16,4 +17,4 @@ if TYPE_CHECKING:
 __all__ = ["TRACKERS"]
 
 #: told by their first bytes, by the tables of a database, or by the names in a folder
-TRACKERS: tuple[Reader, ...] = (WANDB, SWANLAB, MLFLOW, TRACKIO, PICKLED)
+TRACKERS: tuple[Reader, ...] = (WANDB, SWANLAB, MLFLOW, TRACKIO, AIM, PICKLED)

@@ -54,6 +54,22 @@ def test_wandb(tmp_path: Path, training: Training, axis: str) -> None:
     training.truth.check_log(log.parent)
 
 
+def test_aim(tmp_path: Path, training: Training) -> None:
+    """An Aim repository reads back, contexts as splits, and nothing in it is touched."""
+    import aim
+
+    run = aim.Run(repo=str(tmp_path), system_tracking_interval=None, log_system_params=False)
+    for row in training.rows():
+        for name, value in name_values(row).items():
+            split, _, word = name.rpartition("/")
+            run.track(value, name=word, step=row.step, context={"subset": split} if split else {})
+    run.close()
+    before = {each: each.stat().st_mtime_ns for each in (tmp_path / ".aim").rglob("*")}
+    training.truth.check_log(tmp_path)
+    training.truth.check_log(tmp_path / ".aim")
+    assert {each: each.stat().st_mtime_ns for each in (tmp_path / ".aim").rglob("*")} == before
+
+
 def test_dvclive(tmp_path: Path, training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder of one table a metric that DVCLive writes is one run."""
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
