@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,12 +44,14 @@ class _Track:
         self.name = name
         self.steps: list[float] = []
         self.values: list[float] = []
+        self.last = -math.inf
         self._size = 1
         self._pending: list[float] = []
 
     def add(self, step: float, value: float) -> None:
-        if self.steps and step <= self.steps[-1]:
+        if step <= self.last:
             return
+        self.last = step
         self._pending.append(value)
         if len(self._pending) < self._size and math.isfinite(value):
             return
@@ -99,6 +102,8 @@ class Monitor:
         self._judged: tuple[int, int] = (-1, -1)
         self._last: Diagnosis | None = None
         self._dissent = 0
+        self._unit = StepUnit.STEP
+        self._source = Source(format="live")
 
     @classmethod
     def follow(cls, log: str | os.PathLike[str], config: Config | None = None) -> Monitor:
@@ -112,17 +117,27 @@ class Monitor:
             Other limits or rules than the defaults.
         """
         monitor = cls(config)
-        try:
-            run = read(log)
-        except ReadError:
-            return monitor
+        with suppress(ReadError):
+            monitor.take(read(log))
+        return monitor
+
+    def take(self, run: Run) -> None:
+        """Take what a run holds beyond the last step that was taken.
+
+        Parameters
+        ----------
+        run : Run
+            The same run, as far as it has got.
+        """
+        self._unit, self._source = run.unit, run.source
+        last = max((track.last for track in self._tracks.values()), default=-math.inf)
         cells: dict[float, dict[str, float]] = defaultdict(dict)
         for curve in run.curves.values():
-            for step, value in zip(curve.steps, curve.values, strict=True):
+            first = int(np.searchsorted(curve.steps, last, side="right"))
+            for step, value in zip(curve.steps[first:], curve.values[first:], strict=True):
                 cells[float(step)][curve.name] = float(value)
         for step in sorted(cells):
-            monitor.add(step, cells[step], epoch=run.epoch_at(step))
-        return monitor
+            self.add(step, cells[step], epoch=run.epoch_at(step))
 
     def add(
         self,
@@ -157,9 +172,9 @@ class Monitor:
         """Return the points that are kept, as a run."""
         return Run(
             curves={name: track.curve() for name, track in self._tracks.items() if track.steps},
-            unit=StepUnit.STEP,
+            unit=self._unit,
             epochs=self._epochs.curve() if self._epochs.steps else None,
-            source=Source(format="live"),
+            source=self._source,
         )
 
     def diagnosis(self) -> Diagnosis:

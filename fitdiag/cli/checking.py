@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fitdiag.cli.arguments import did_you_mean
 from fitdiag.errors import UsageError
 from fitdiag.findings import Severity, Verdict
+from fitdiag.report.annotations import Notice
 from fitdiag.report.words import clean
 from fitdiag.rules import RULES
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from fitdiag.diagnosis import Diagnosis
     from fitdiag.findings import Finding
 
-__all__ = ["check_words", "exit_code", "lines"]
+__all__ = ["check_words", "exit_code", "lines", "list_notices"]
 
 _FINE, _FOUND, _CANNOT_JUDGE = 0, 1, 3
 #: characters of a line that are shown
@@ -65,6 +66,27 @@ def lines(log: str, diagnosis: Diagnosis, words: tuple[str, ...]) -> list[str]:
     head = f"{mark} {log}: verdict {verdict}{sure}{reason}"
     told = [head, *(_line(log, finding, words) for finding in diagnosis.findings)]
     return [clean(line, LONGEST) for line in told]
+
+
+def list_notices(log: str, diagnosis: Diagnosis, words: tuple[str, ...]) -> list[Notice]:
+    """Return what code hosts show: each finding, and a verdict that fails without one."""
+    found = [
+        Notice(
+            log=log,
+            code=finding.code,
+            level="error" if _names_finding(words, finding) else finding.severity.value,
+            message=finding.message,
+        )
+        for finding in diagnosis.findings
+    ]
+    verdict = diagnosis.verdict
+    failing = _names_verdict(words, diagnosis)
+    told_already = any(notice.level == "error" for notice in found)
+    if verdict is Verdict.INCONCLUSIVE or (failing and not told_already):
+        level = "error" if failing else "warning"
+        told = f"verdict {verdict}: {diagnosis.reason}"
+        found.insert(0, Notice(log=log, code=verdict.value, level=level, message=told))
+    return found
 
 
 def _line(log: str, finding: Finding, words: tuple[str, ...]) -> str:
