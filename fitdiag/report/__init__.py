@@ -27,6 +27,9 @@ def write_report(
     *,
     format: str | None = None,  # noqa: A002  # what the option is called everywhere
     force: bool = False,
+    refresh: int = 0,
+    style: str = "report",
+    title: bool | None = None,
 ) -> Path:
     """Write the report of a diagnosis to a file, in the format that its suffix names.
 
@@ -42,6 +45,14 @@ def write_report(
         One of :data:`FORMATS`, for a file whose suffix does not tell.
     force : bool
         Overwrite a file that is there although fitdiag did not write it.
+    refresh : int, optional
+        HTML only: seconds after which the page loads itself anew, for a run that still goes on.
+        Default: never.
+    style : {"report", "paper", "slide"}
+        Pictures only: how large they are, and for what; see :func:`fitdiag.plot`.
+    title : bool, optional
+        Pictures only: whether verdict and reason stand above the panels. Default: yes, but not for
+        ``"paper"``.
 
     Returns
     -------
@@ -51,7 +62,7 @@ def write_report(
     Raises
     ------
     UsageError
-        If the suffix names no format, or ``diagnosis`` is none.
+        If the suffix names no format, the style is none, or ``diagnosis`` is none.
     WriteError
         If the folder is missing or not writable, or the file is there and not fitdiag's own.
 
@@ -62,9 +73,13 @@ def write_report(
     >>> path = fitdiag.write_report(fitdiag.diagnose(run), "report.html")  # doctest: +SKIP
     """
     chosen = choose_format(path, format)
-    return write(
-        path, chosen, lambda: render(diagnosis, chosen, width=80, unicode=True), force=force
-    )
+
+    def draw() -> str | bytes:
+        return render(
+            diagnosis, chosen, width=80, unicode=True, refresh=refresh, style=style, title=title
+        )
+
+    return write(path, chosen, draw, force=force)
 
 
 def notebook_html(diagnosis: Diagnosis) -> str:

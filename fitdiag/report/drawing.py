@@ -25,10 +25,12 @@ __all__ = ["HEIGHTS", "Frame", "draw_panel"]
 
 #: units of the drawing; a page in print is about as wide
 WIDTH = 720.0
-HEIGHTS = {"loss": 270.0, "metric": 170.0, "norm": 180.0, "lr": 110.0}
+HEIGHTS = {"loss": 270.0, "metric": 170.0, "norm": 180.0, "tasks": 180.0, "lr": 110.0}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 14.0, 10.0, 26.0
 #: room above the first panel for the words of the marks
-_WORDS = 20.0
+_WORDS = 22.0
+#: width of a letter of those words, and how far they stand from their line
+_LETTER, _BESIDE = 6.9, 3.0
 #: points of a line; there are fewer columns of pixels
 _POINTS = 600
 
@@ -184,20 +186,25 @@ def _ribbon(frame: Frame, x: Array, low: Array, high: Array) -> str:
 def _draw_marks(figure: Figure, frame: Frame, *, words: bool) -> list[dict[str, Any]]:
     """Return the lines of the marks, with words that lean away from each other."""
     marks = sorted(figure.marks, key=lambda mark: mark.x)
-    named = [mark for mark in marks if mark.kind != "late rise"]
-    drawn = []
+    named = [mark for mark in marks if words and mark.kind != "late rise"]
+    drawn, reach = [], 0.0
     for mark in marks:
         x = frame.at(mark.x, frame.low)[0]
-        leans = len(named) > 1 and mark is named[0]
-        anchor = "start" if x < 0.3 * WIDTH else "end" if x > 0.7 * WIDTH or leans else "start"
-        label = mark.label if words and mark in named else ""
-        level = 1 if len(named) > 1 and mark is named[1] and _meet(frame, named) else 0
-        drawn.append({"kind": mark.kind, "x": x, "anchor": anchor, "label": label, "level": level})
+        label = mark.label if mark in named else ""
+        long = _LETTER * len(label) + _BESIDE
+        leans = mark is not named[-1] if label else False
+        ends = (leans and x > long) or x + long > WIDTH
+        left = x - long if ends else x + _BESIDE
+        level = 1 if label and left < reach else 0
+        reach = max(reach, left + long) if label else reach
+        drawn.append(
+            {
+                "kind": mark.kind,
+                "x": x,
+                "anchor": "end" if ends else "start",
+                "word_x": round(x - _BESIDE if ends else x + _BESIDE, 1),
+                "label": label,
+                "level": level,
+            }
+        )
     return drawn
-
-
-def _meet(frame: Frame, named: list[Any]) -> bool:
-    """Tell whether the words of two marks would lie over each other."""
-    first, second = (frame.at(mark.x, frame.low)[0] for mark in named[:2])
-    outside = max(first, second) < 0.3 * WIDTH or min(first, second) > 0.7 * WIDTH
-    return outside and second - first < 0.25 * WIDTH

@@ -14,8 +14,10 @@ import numpy as np
 from fitdiag.findings import Verdict
 from fitdiag.report.axis import choose_axis
 from fitdiag.report.decimation import decimate, find_gaps
+from fitdiag.report.depth import draw_depth
 from fitdiag.report.view import choose_view
 from fitdiag.report.words import ALTERNATIVES, VERDICTS, curve_name
+from fitdiag.run import TASK_NORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from fitdiag.findings import Evidence
     from fitdiag.report.axis import Axis
     from fitdiag.report.decimation import Gap
+    from fitdiag.report.depth import Depth
     from fitdiag.run import Curve
     from fitdiag.signals import Signal
 
@@ -37,6 +40,8 @@ __all__ = ["BAND", "Figure", "Mark", "Panel", "Point", "Series", "Span", "draw_u
 BAND = 2.0
 #: a panel whose positive values reach this many times their median gets a logarithmic axis
 LOG_REACH = 30.0
+#: how the lines of the first five tasks are drawn; more could not be told apart
+TASK_ROLES = ("train", "val", "norm", "peaks", "lr")
 #: size beyond which a value is drawn at this size, so that differences of two do not overflow
 LARGEST = 1e300
 
@@ -121,7 +126,7 @@ class Panel:
     Parameters
     ----------
     key : str
-        ``"loss"``, ``"metric"``, ``"norm"`` or ``"lr"``.
+        ``"loss"``, ``"metric"``, ``"norm"``, ``"tasks"`` or ``"lr"``.
     title : str
         What the vertical axis shows.
     log : bool
@@ -157,6 +162,8 @@ class Figure:
         From top to bottom; only those that have something to draw.
     marks : tuple of Mark
         Moments that go through all of them.
+    depth : Depth or None
+        The norms of single layers, where the run has them.
     """
 
     title: str
@@ -165,6 +172,7 @@ class Figure:
     end: float
     panels: tuple[Panel, ...]
     marks: tuple[Mark, ...]
+    depth: Depth | None = None
 
 
 def draw_up(diagnosis: Diagnosis) -> Figure:
@@ -181,11 +189,13 @@ def draw_up(diagnosis: Diagnosis) -> Figure:
         panel for key, roles in groups if (panel := _panel(diagnosis, axis, key, roles)) is not None
     )
     places = [place for panel in panels for series in panel.series for place in _ends(series)]
+    start, end = min(places, default=0.0), max(places, default=1.0)
     return Figure(
         title=VERDICTS[diagnosis.verdict].sign.title,
         axis=axis,
-        start=min(places, default=0.0),
-        end=max(places, default=1.0),
+        start=start,
+        end=end,
+        depth=draw_depth(diagnosis.run, axis, start, end),
         panels=panels,
         marks=_marks(diagnosis, axis),
     )
@@ -206,10 +216,11 @@ def _group(diagnosis: Diagnosis) -> list[tuple[str, _Roles]]:
     highest = run.get("grad_norm_max")
     if highest is not None and (norm is highest or _alike(norm, highest)):
         highest = None
-    groups = [
+    groups: list[tuple[str, list[tuple[Curve | None, str]]]] = [
         ("loss", [(run.train_loss, "train"), (run.val_loss, "val")]),
         ("metric", _metric(diagnosis)),
         ("norm", [(norm, "norm"), (highest, "peaks")]),
+        ("tasks", list(zip(run.tasks().values(), TASK_ROLES, strict=False))),
         ("lr", [(lr, "lr")]),
     ]
     return [
@@ -248,7 +259,12 @@ def _panel(diagnosis: Diagnosis, axis: Axis, key: str, roles: _Roles) -> Panel |
     points = makers[key](diagnosis, axis, series) if key in makers else ()
     spans = _settled(diagnosis, axis) if key == "norm" else ()
     log = _is_log(key, series)
-    titles = {"loss": "Loss", "norm": "Gradient norm", "lr": "Learning rate"}
+    titles = {
+        "loss": "Loss",
+        "norm": "Gradient norm",
+        "tasks": "Norm of each task",
+        "lr": "Learning rate",
+    }
     return Panel(
         key=key,
         title=titles.get(key) or _metric_title(series),
@@ -271,7 +287,7 @@ def _is_log(key: str, series: tuple[Series, ...]) -> bool:
     """Tell whether a panel needs a logarithmic axis to be legible, and can have one."""
     values = np.concatenate([item.y[np.isfinite(item.y)] for item in series])
     lowest = float(values.min())
-    if key == "norm":
+    if key in {"norm", "tasks"}:
         return bool((values > 0).any())
     if key != "loss" or lowest <= 0:
         return False
@@ -288,7 +304,7 @@ def _series(diagnosis: Diagnosis, axis: Axis, curve: Curve, role: str) -> Series
     empty = np.empty(0)
     return Series(
         name=curve.name,
-        label=curve_name(curve.name),
+        label=curve_name(curve.name.removeprefix(TASK_NORM)),
         role=role,
         x=axis.map(steps),
         y=y,

@@ -40,6 +40,8 @@ _SHORT = {
     "peaks": "largest",
     "lr": "rate",
 }
+#: letters of a task's name that are written beside its curve
+_TASK_LETTERS = 12
 #: inches: a line of text, a letter of the words for phases and for marks, from level to level
 _LINE_HEIGHT, _LETTER, _MARK_LETTER, LEVEL = 0.16, 0.062, 0.077, 0.15
 #: inches that stay free beside the words of a mark
@@ -99,7 +101,7 @@ def arrange_marks(figure: Figure, place: Callable[[float], float], width: float)
     return [Caption(mark=first, side="right", level=1), Caption(mark=second, side="right")]
 
 
-def label_marks(axes: Axes, captions: list[Caption], height: float) -> None:
+def label_marks(axes: Axes, captions: list[Caption], height: float, scale: float) -> None:
     """Write the moments above the first panel; a line leads to those further up.
 
     Parameters
@@ -110,6 +112,8 @@ def label_marks(axes: Axes, captions: list[Caption], height: float) -> None:
         What is written where.
     height : float
         The height of the axes in inches.
+    scale : float
+        Size of letters, lines and marks; heights are inches at a scale of 1.
     """
     for caption in captions:
         mark, left = caption.mark, caption.side == "left"
@@ -117,11 +121,11 @@ def label_marks(axes: Axes, captions: list[Caption], height: float) -> None:
             mark.label,
             (mark.x, 1.0),
             xycoords=axes.get_xaxis_transform(),
-            xytext=(-3 if left else 3, 3 + 72 * LEVEL * caption.level),
+            xytext=((-3 if left else 3) * scale, (3 + 72 * LEVEL * caption.level) * scale),
             textcoords="offset points",
             ha="right" if left else "left",
             va="bottom",
-            size=8.5,
+            size=8.5 * scale,
             weight="bold" if mark.kind == "pick" else "normal",
             annotation_clip=False,
         )
@@ -131,14 +135,14 @@ def label_marks(axes: Axes, captions: list[Caption], height: float) -> None:
                 [1.0, 1.0 + (LEVEL * caption.level + 0.14) / height],
                 transform=axes.get_xaxis_transform(),
                 color=PAPER["ink"],
-                lw=0.9,
+                lw=0.9 * scale,
                 alpha=0.8,
                 ls=MARK_LINES[mark.kind],
                 clip_on=False,
             )
 
 
-def label_phases(axes: Axes, figure: Figure, panel: Panel, height: float) -> None:
+def label_phases(axes: Axes, figure: Figure, panel: Panel, height: float, scale: float) -> None:
     """Write what the phases of the gradient norm are beside their beginnings, where there is room.
 
     Parameters
@@ -151,12 +155,14 @@ def label_phases(axes: Axes, figure: Figure, panel: Panel, height: float) -> Non
         What the axes show.
     height : float
         The height of the axes in inches.
+    scale : float
+        Size of letters, lines and marks; heights are inches at a scale of 1.
     """
     words = [(span.start, span.end, "settled") for span in panel.spans if span.kind == "settled"]
     words += [
         (mark.x, figure.end, "rises again") for mark in figure.marks if mark.kind == "late rise"
     ]
-    width = axes.bbox.width / axes.figure.dpi
+    width = axes.bbox.width / axes.figure.dpi / scale
     lines = [_share(axes, mark.x) for mark in figure.marks]
     taken: list[_Box] = []
     for start, stop, word in words:
@@ -179,7 +185,7 @@ def label_phases(axes: Axes, figure: Figure, panel: Panel, height: float) -> Non
             transform=axes.transAxes,
             ha="center",
             va="center",
-            size=8,
+            size=8 * scale,
             color=STYLES["norm"].light,
             zorder=7,
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
@@ -236,7 +242,7 @@ def _heights(panel: Panel, values: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-def label_series(axes: Axes, panel: Panel, height: float) -> None:
+def label_series(axes: Axes, panel: Panel, height: float, scale: float) -> None:
     """Write the name of each curve to the right of its end, where there are several.
 
     Parameters
@@ -247,6 +253,8 @@ def label_series(axes: Axes, panel: Panel, height: float) -> None:
         What they show.
     height : float
         Their height in inches.
+    scale : float
+        Size of letters, lines and marks; heights are inches at a scale of 1.
     """
     if len(panel.series) < 2 and panel.key != "loss":
         return
@@ -257,13 +265,13 @@ def label_series(axes: Axes, panel: Panel, height: float) -> None:
     shares = _part([share for share, _ in ends], _LINE_HEIGHT / height)
     for share, (_, series) in zip(shares, ends, strict=True):
         axes.annotate(
-            _SHORT[series.role],
+            series.label[:_TASK_LETTERS] if panel.key == "tasks" else _SHORT[series.role],
             (1.0, share),
             xycoords="axes fraction",
-            xytext=(5, 0),
+            xytext=(5 * scale, 0),
             textcoords="offset points",
             va="center",
-            size=8.5,
+            size=8.5 * scale,
             color=STYLES[series.role].light,
         )
 
@@ -287,7 +295,7 @@ def _part(shares: list[float], apart: float) -> list[float]:
     return [share - excess for share in placed]
 
 
-def add_legend(axes: Axes, panel: Panel, height: float, level: int) -> None:
+def add_legend(axes: Axes, panel: Panel, height: float, level: int, scale: float) -> None:
     """Say what the markers are, above the panel and above the words of the marks.
 
     Parameters
@@ -300,24 +308,28 @@ def add_legend(axes: Axes, panel: Panel, height: float, level: int) -> None:
         Their height in inches.
     level : int
         The highest level of those words.
+    scale : float
+        Size of letters, lines and marks; heights are inches at a scale of 1.
     """
     kinds = dict.fromkeys(point.kind for point in panel.points if point.kind in MARKERS)
     if kinds:
-        handles = [_handle(kind) for kind in kinds]
+        handles = [_handle(kind, scale) for kind in kinds]
         axes.legend(
             handles=handles,
             loc="lower left",
             bbox_to_anchor=(-0.01, 1.0 + (0.27 + LEVEL * level) / height),
             ncols=len(handles),
             frameon=False,
-            fontsize=8,
+            fontsize=8 * scale,
             borderaxespad=0,
             handletextpad=0.1,
             columnspacing=1.2,
         )
 
 
-def _handle(kind: str) -> Line2D:
+def _handle(kind: str, scale: float) -> Line2D:
     marker, label = MARKERS[kind]
     face = "#f0e442" if kind == "pick" else "white"
-    return Line2D([], [], marker=marker, ls="", mec=PAPER["ink"], mfc=face, ms=5.5, label=label)
+    return Line2D(
+        [], [], marker=marker, ls="", mec=PAPER["ink"], mfc=face, ms=5.5 * scale, label=label
+    )

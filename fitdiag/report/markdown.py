@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from fitdiag.report.axis import place
@@ -12,14 +13,16 @@ from fitdiag.report.sentences import (
     describe_gradients,
     describe_length,
     describe_regret,
+    name_alternative,
     name_run,
     say_advice,
     say_confidence,
+    say_copy,
+    say_files,
     say_pick,
     say_reason,
 )
 from fitdiag.report.words import (
-    ALTERNATIVES,
     SEVERITIES,
     TEXT_LENGTH,
     VERDICTS,
@@ -97,21 +100,26 @@ def _pick(diagnosis: Diagnosis) -> str:
         "",
         f"{escape(pick.reason)} {escape(describe_regret(diagnosis))}",
     ]
-    if pick.path:
-        lines += ["", f"File: {escape(pick.path)}"]
+    if pick.files:
+        lines += ["", escape(say_files(diagnosis))]
+    if command := say_copy(diagnosis):
+        lines += ["", "    " + command]
     return "\n".join(lines + _alternatives(diagnosis, pick))
 
 
 def _alternatives(diagnosis: Diagnosis, pick: Checkpoint) -> list[str]:
     if not pick.alternatives:
         return []
-    head = ["", f"| Alternative | Where | {escape(curve_name(pick.curve).capitalize())} |"]
+    filed = any(other.path for other in pick.alternatives)
+    head = f"| Alternative | Where | {escape(curve_name(pick.curve).capitalize())} |"
     rows = [
-        f"| {escape(ALTERNATIVES.get(other.rule, other.rule))} "
+        f"| {escape(name_alternative(other.rule, pick.direction))} "
         f"| {escape(place(diagnosis.run, other.step))} | {number(other.value)} |"
+        + (f" {escape(PurePath(other.path or '').name)} |" if filed else "")
         for other in pick.alternatives
     ]
-    return [*head, "|---|---|---:|", *rows]
+    more = (" File |", "---|") if filed else ("", "")
+    return ["", head + more[0], "|---|---|---:|" + more[1], *rows]
 
 
 def _list(title: str, items: list[str]) -> str:

@@ -6,17 +6,14 @@ allowed by their hashes only, so that nothing in a log can become either.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fitdiag.errors import UsageError
 from fitdiag.report.axis import place
+from fitdiag.report.depth import draw_grid
 from fitdiag.report.destination import GENERATOR
 from fitdiag.report.drawing import draw_panel
 from fitdiag.report.figure import draw_up
@@ -26,13 +23,16 @@ from fitdiag.report.sentences import (
     describe_gradients,
     describe_length,
     describe_regret,
+    name_alternative,
     name_run,
     say_advice,
+    say_copy,
+    say_files,
     say_pick,
     say_reason,
 )
+from fitdiag.report.sheets import load_templates, read_assets, write_policy
 from fitdiag.report.words import (
-    ALTERNATIVES,
     SEVERITIES,
     TEXT_LENGTH,
     VERDICTS,
@@ -52,60 +52,38 @@ if TYPE_CHECKING:
 
 __all__ = ["render_notebook", "render_page"]
 
-_HERE = Path(__file__).parent
 #: columns of a log that are listed; one with more says how many more
 _COLUMNS = 40
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@cache
-def _asset(*names: str) -> Markup:
-    """Return own files as they are; they hold nothing of a log."""
-    texts = [(_HERE / "assets" / name).read_text(encoding="utf-8") for name in names]
-    return Markup("\n".join(texts))  # noqa: S704  # own style sheets and scripts
-
-
-def _digest(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
-def render_page(diagnosis: Diagnosis) -> str:
+def render_page(diagnosis: Diagnosis, *, refresh: int = 0) -> str:
     """Return the report of a diagnosis as one self-contained HTML page.
 
     Parameters
     ----------
     diagnosis : Diagnosis
         What is told.
+    refresh : int
+        Seconds after which the page loads itself anew; 0 for never.
     """
     figure = draw_up(diagnosis)
-    style = _asset("uPlot.min.css", "drawing.css", "page.css")
-    script = _asset("uPlot.iife.min.js", "numbers.js", "page.js")
-    policy = (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
+    style = read_assets("uPlot.min.css", "drawing.css", "page.css")
+    script = read_assets("uPlot.iife.min.js", "numbers.js", "page.js")
+    policy = write_policy(style, script)
     data = Markup(script_json(figure_data(figure)))  # noqa: S704  # escaped for a script element
     return (
-        _environment()
+        load_templates()
         .get_template("page.html.j2")
         .render(
             generator=GENERATOR,
+            refresh=refresh,
             policy=policy,
             style=style,
             script=script,
             data=data,
             panels=_panels(figure),
             shapes=_shapes(figure),
+            depth=None if figure.depth is None else draw_grid(figure, figure.depth),
             facts=_facts(diagnosis),
             findings=[_finding(finding, diagnosis.run) for finding in diagnosis.findings],
             passed=[(clean(code), _rule_words(code)) for code in diagnosis.passed],
@@ -119,10 +97,10 @@ def render_page(diagnosis: Diagnosis) -> str:
 def render_notebook(diagnosis: Diagnosis) -> str:
     """Return a diagnosis as a small piece of HTML with an inline picture, for a notebook cell."""
     return (
-        _environment()
+        load_templates()
         .get_template("notebook.html.j2")
         .render(
-            style=_asset("notebook.css", "drawing.css"),
+            style=read_assets("notebook.css", "drawing.css"),
             panels=_panels(draw_up(diagnosis)),
             **_summary(diagnosis),
         )
@@ -181,14 +159,17 @@ def _summary(diagnosis: Diagnosis) -> dict[str, Any]:
             "where": say_pick(diagnosis),
             "why": clean(pick.reason, TEXT_LENGTH),
             "regret": describe_regret(diagnosis),
-            "path": clean(pick.path, 300) if pick.path else "",
+            "files": say_files(diagnosis),
+            "command": say_copy(diagnosis),
+            "filed": any(other.path for other in pick.alternatives),
             "curve": curve_name(pick.curve),
             "value": number(pick.value),
             "alternatives": [
                 {
-                    "rule": clean(ALTERNATIVES.get(other.rule, other.rule)),
+                    "rule": clean(name_alternative(other.rule, pick.direction)),
                     "where": place(diagnosis.run, other.step),
                     "value": number(other.value),
+                    "file": clean(PurePath(other.path).name) if other.path else "",
                 }
                 for other in pick.alternatives
             ],

@@ -5,77 +5,45 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 import matplotlib as mpl
-import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter
 
+from fitdiag.errors import UsageError
+from fitdiag.report.depth_picture import draw_layers, measure_depth
 from fitdiag.report.destination import GENERATOR
 from fitdiag.report.figure import draw_up
-from fitdiag.report.lettering import (
-    LEVEL,
-    MARK_LINES,
-    add_legend,
-    arrange_marks,
-    label_marks,
-    label_phases,
-    label_series,
-)
-from fitdiag.report.palette import MARKERS, PAPER, STYLES, TONES
+from fitdiag.report.lettering import LEVEL, add_legend, arrange_marks, label_marks
+from fitdiag.report.looks import LETTERS, LOOKS, Look, choose_look, settings
+from fitdiag.report.palette import PAPER, TONES
+from fitdiag.report.panel_picture import draw_panel, pad
+from fitdiag.report.rendering import hold_diagnosis
 from fitdiag.report.sentences import name_run, say_confidence, say_reason
-from fitdiag.report.ticks import linear_ticks, log_ticks, place_ticks
-from fitdiag.report.words import VERDICTS, clean, count, number
+from fitdiag.report.words import VERDICTS, clean
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from collections.abc import Callable, Sequence
 
     from fitdiag.diagnosis import Diagnosis
-    from fitdiag.report.figure import Figure, Panel, Series
+    from fitdiag.report.figure import Figure, Panel
 
-__all__ = ["plot", "render_picture"]
+__all__ = ["draw_picture", "plot", "render_picture"]
 
-#: everything that the drawing depends on, so that it looks the same whatever a user has set
-_SETTINGS: Any = {
-    "font.family": ["sans-serif"],
-    "font.size": 9.0,
-    "axes.linewidth": 0.7,
-    "axes.edgecolor": PAPER["faint"],
-    "axes.labelcolor": PAPER["ink"],
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.facecolor": "white",
-    "axes.unicode_minus": True,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "grid.color": PAPER["rule"],
-    "grid.linewidth": 0.5,
-    "lines.solid_capstyle": "round",
-    "path.simplify": True,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "fitdiag",
-    "text.color": PAPER["ink"],
-    "text.parse_math": False,
-    "text.usetex": False,
-    "xtick.color": PAPER["faint"],
-    "xtick.labelcolor": PAPER["ink"],
-    "ytick.color": PAPER["faint"],
-    "ytick.labelcolor": PAPER["ink"],
-}
-
-#: inches
-WIDTH = 6.8
-_LEFT, _RIGHT, _BOTTOM, _GAP = 0.86, 0.8, 0.5, 0.2
 #: where the middle of a vertical axis' name stands, from the left edge
 _NAME = 0.14
-_TITLE, _LINE, _LABELS = 0.42, 0.17, 0.52
-_HEIGHTS = {"loss": 2.3, "metric": 1.3, "norm": 1.5, "lr": 0.75}
-#: dots an inch of a PNG: at a column width of 3.5 inches still 390
-_DPI = 200
+#: heights: of the title, of a line of the reason, of what stands above the first panel; the margin
+_TITLE, _LINE, _LABELS, _EDGE = 0.42, 0.17, 0.52, 0.14
+#: characters in an inch of the reason, and in one of the title with what stands beside it
+_CHARACTERS, _BOLD = 15.0, 8.0
+#: lines that the reason has at the most, where it is broad and where it is narrow
+_LINES, _NARROW = 3, 5
 
 
-def render_picture(diagnosis: Diagnosis, form: str) -> str | bytes:
+def render_picture(
+    diagnosis: Diagnosis, form: str, *, style: str = "report", title: bool | None = None
+) -> str | bytes:
     """Return the picture of a diagnosis.
 
     Parameters
@@ -84,176 +52,261 @@ def render_picture(diagnosis: Diagnosis, form: str) -> str | bytes:
         What is drawn.
     form : {"png", "svg", "pdf"}
         SVG comes as text, the others as bytes.
+    style : {"report", "paper", "slide"}
+        How large, and for what; see :func:`plot`.
+    title : bool, optional
+        Whether verdict and reason stand above the panels; see :func:`plot`.
     """
-    title = f"{VERDICTS[diagnosis.verdict].sign.title}: {name_run(diagnosis)}"
+    name = f"{VERDICTS[diagnosis.verdict].sign.title}: {name_run(diagnosis)}"
     metadata: dict[str, dict[str, str | None]] = {
         "png": {
             "Software": GENERATOR,
-            "Title": title.encode("latin-1", "replace").decode("latin-1"),
+            "Title": name.encode("latin-1", "replace").decode("latin-1"),
         },
-        "svg": {"Creator": GENERATOR, "Title": title, "Date": None},
-        "pdf": {"Creator": GENERATOR, "Title": title, "CreationDate": None},
+        "svg": {"Creator": GENERATOR, "Title": name, "Date": None},
+        "pdf": {"Creator": GENERATOR, "Title": name, "CreationDate": None},
     }
+    look = choose_look(style)
     file = io.BytesIO()
-    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+    with mpl.rc_context(settings(look.scale)), warnings.catch_warnings():
         # a name in a script that the font lacks is drawn as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        _draw(diagnosis).savefig(file, format=form, dpi=_DPI, metadata=metadata[form])
+        canvas = _draw(diagnosis, look, look.panels, Canvas, title=title)
+        canvas.savefig(file, format=form, dpi=look.dots, metadata=metadata[form])
     data = file.getvalue()
     return data.decode() if form == "svg" else data
 
 
-def plot(diagnosis: Diagnosis) -> Canvas:
-    """Return the picture as a matplotlib figure that can be restyled and saved.
+def draw_picture(
+    diagnosis: Diagnosis, *, style: str = "report", title: bool | None = None
+) -> Canvas:
+    """Return the picture as a figure that pyplot does not know, so that nothing has to be closed.
 
     Parameters
     ----------
     diagnosis : Diagnosis
         What is drawn.
+    style, title
+        As of :func:`plot`.
+    """
+    look = choose_look(style)
+    with mpl.rc_context(settings(look.scale)):
+        return _draw(diagnosis, look, look.panels, Canvas, title=title)
+
+
+@overload
+def plot(
+    diagnosis: Diagnosis,
+    ax: None = None,
+    *,
+    panels: str | Sequence[str] | None = ...,
+    style: str = ...,
+    title: bool | None = ...,
+) -> tuple[Axes, ...]: ...
+
+
+@overload
+def plot(
+    diagnosis: Diagnosis,
+    ax: Axes,
+    *,
+    panels: str | Sequence[str] | None = ...,
+    style: str = ...,
+    title: bool | None = ...,
+) -> Axes: ...
+
+
+def plot(
+    diagnosis: Diagnosis,
+    ax: Axes | None = None,
+    *,
+    panels: str | Sequence[str] | None = None,
+    style: str = "report",
+    title: bool | None = None,
+) -> Axes | tuple[Axes, ...]:
+    """Draw a diagnosis with matplotlib, and return axes that can be restyled.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+        What is drawn.
+    ax : matplotlib.axes.Axes, optional
+        Where one panel is drawn, with the settings of matplotlib as they are; letters and lines
+        follow its ``font.size``. Default: all panels into a new figure of pyplot.
+    panels : str or sequence of str, optional
+        Which: ``"loss"``, ``"metric"``, ``"norm"``, ``"tasks"``, ``"lr"``; those that the run has
+        no values for are left out. Default: with ``ax`` the losses, else those of the style.
+    style : {"report", "paper", "slide"}
+        The new figure: ``"report"`` is 6.8 inches wide and shows everything; ``"paper"`` fits a
+        column of 3.3 inches; ``"slide"`` is 16 to 9 with large letters, losses and gradient norm.
+    title : bool, optional
+        Whether verdict and reason stand above the panels; with ``ax``, the verdict alone. Default:
+        yes for ``"report"`` and ``"slide"``, no for ``"paper"`` and with ``ax``.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        One axes a panel, from top to bottom; not known to pyplot, so nothing has to be closed.
+    tuple of matplotlib.axes.Axes, or Axes
+        One axes a panel from top to bottom, or ``ax``. The strong lines bear the curves' names as
+        labels, so that ``legend()`` knows them.
+
+    Raises
+    ------
+    UsageError
+        If a style, a panel or an argument is none, or the run has nothing for the panel in ``ax``.
+
+    Examples
+    --------
+    >>> import fitdiag
+    >>> diagnosis = fitdiag.diagnose("logs.csv")  # doctest: +SKIP
+    >>> axes = fitdiag.plot(diagnosis, style="paper")  # doctest: +SKIP
+    >>> axes[0].set_ylabel("cross entropy")  # doctest: +SKIP
+    >>> axes[0].figure.savefig("figure3.pdf")  # doctest: +SKIP
     """
-    with mpl.rc_context(_SETTINGS):
-        return _draw(diagnosis)
+    hold_diagnosis(diagnosis)
+    look = choose_look(style)
+    chosen = _choose(panels, ("loss",) if ax is not None else look.panels)
+    if ax is not None:
+        if not isinstance(ax, Axes):
+            raise UsageError(f"ax is no axes of matplotlib but a {type(ax).__name__}; give one")
+        return _draw_into(diagnosis, ax, chosen or (), title=bool(title))
+    from matplotlib import pyplot as plt  # only here: it keeps what it makes
+
+    with mpl.rc_context(settings(look.scale)):
+        return tuple(_draw(diagnosis, look, chosen, plt.figure, title=title).axes)
 
 
-def _draw(diagnosis: Diagnosis) -> Canvas:
+def _choose(
+    panels: str | Sequence[str] | None, default: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """Return the keys of the panels that were asked for; None for all and the layers."""
+    if panels is None:
+        return default
+    asked = (panels,) if isinstance(panels, str) else tuple(panels)
+    known = LOOKS["report"].heights
+    for key in asked:
+        if key not in known:
+            raise UsageError(f"there is no panel {key!r}; the panels are {', '.join(known)}")
+    return asked
+
+
+def _draw_into(diagnosis: Diagnosis, axes: Axes, keys: tuple[str, ...], *, title: bool) -> Axes:
+    """Draw one panel into axes that are there, with the settings that hold there."""
     figure = draw_up(diagnosis)
-    lines = textwrap.wrap(say_reason(diagnosis), 98, max_lines=3, placeholder=" …")
-    captions = arrange_marks(figure, lambda x: _across(figure, x), WIDTH)
+    if len(keys) != 1:
+        raise UsageError(f"one axes holds one panel, not {len(keys)}; name one of them")
+    panel = next((panel for panel in figure.panels if panel.key == keys[0]), None)
+    if panel is None:
+        there = ", ".join(panel.key for panel in figure.panels) or "none"
+        raise UsageError(f"the run has no values for the panel {keys[0]!r}; it has {there}")
+    scale = float(mpl.rcParams["font.size"]) / LETTERS
+    width, height = (side / axes.figure.dpi / scale for side in axes.bbox.size)
+    low, high = pad(figure.start, figure.end)
+    captions = arrange_marks(figure, lambda x: (x - low) / (high - low) * width, width)
     level = max((caption.level for caption in captions), default=0)
-    head = _TITLE + _LINE * len(lines) + (_LABELS + LEVEL * level if figure.panels else 0.0)
-    heights = [_HEIGHTS[panel.key] for panel in figure.panels]
-    total = head + sum(heights) + _GAP * max(len(heights) - 1, 0) + _BOTTOM
-    canvas = Canvas(figsize=(WIDTH, total))
-    _write_head(canvas, diagnosis, lines, total)
+    draw_panel(axes, figure, panel, height, scale)
+    axes.set_xlabel(figure.axis.label)
+    label_marks(axes, captions, height, scale)
+    add_legend(axes, panel, height, level, scale)
+    if title:
+        words = VERDICTS[diagnosis.verdict].sign.title
+        axes.set_title(words, loc="left", pad=72 * scale * (_LABELS + LEVEL * level))
+    return axes
+
+
+def _draw(
+    diagnosis: Diagnosis,
+    look: Look,
+    chosen: tuple[str, ...] | None,
+    make: Callable[..., Canvas],
+    *,
+    title: bool | None,
+) -> Canvas:
+    figure = draw_up(diagnosis)
+    panels = [panel for panel in figure.panels if chosen is None or panel.key in chosen]
+    titled = look.title if title is None else title
+    lines = _wrap(diagnosis, look) if titled else []
+    captions = arrange_marks(figure, lambda x: _across(figure, look, x), look.width)
+    level = max((caption.level for caption in captions), default=0)
+    head = _TITLE + _LINE * len(lines) if titled else _EDGE / 2
+    head += _LABELS + LEVEL * level if panels else 0.0
+    depth = figure.depth if chosen is None and panels else None
+    beneath = 0.0 if depth is None else measure_depth(depth) + look.gap
+    heights, total = _share_out(look, panels, head + beneath)
+    canvas = make(figsize=(look.width * look.scale, total * look.scale))
+    if titled:
+        _write_head(canvas, diagnosis, lines, look, total)
     top = total - head
-    for index, (panel, height) in enumerate(zip(figure.panels, heights, strict=True)):
-        box = (_LEFT / WIDTH, (top - height) / total, 1 - (_LEFT + _RIGHT) / WIDTH, height / total)
-        axes = canvas.add_axes(box)
-        _draw_panel(axes, figure, panel)
-        last = index == len(heights) - 1
+    for index, (panel, height) in enumerate(zip(panels, heights, strict=True)):
+        axes = canvas.add_axes(_place(look, top, height, total))
+        draw_panel(axes, figure, panel, height, look.scale, few=6 if height > 0.9 else 4)
+        axes.yaxis.set_label_coords(
+            (_NAME - look.left) / (look.width - look.left - look.right), 0.5
+        )
+        last = index == len(heights) - 1 and depth is None
         axes.tick_params(labelbottom=last)
         if last:
             axes.set_xlabel(figure.axis.label)
         if index == 0:
-            label_marks(axes, captions, height)
-            add_legend(axes, panel, height, level)
-        top -= height + _GAP
-    if not figure.panels:
-        canvas.text(_LEFT / WIDTH / 2, 0.3 / total, "There is no finite value to draw.")
+            label_marks(axes, captions, height, look.scale)
+            add_legend(axes, panel, height, level, look.scale)
+        top -= height + look.gap
+    if depth is not None:
+        axes = canvas.add_axes(_place(look, top, beneath - look.gap, total))
+        axes.set_xlim(*pad(figure.start, figure.end))
+        draw_layers(axes, depth, (figure.start, figure.end), beneath - look.gap)
+        axes.set_xlabel(figure.axis.label)
+    if not panels:
+        canvas.text(look.left / look.width / 2, 0.3 / total, "There is no finite value to draw.")
     return canvas
 
 
-def _write_head(canvas: Canvas, diagnosis: Diagnosis, lines: list[str], total: float) -> None:
-    sign = VERDICTS[diagnosis.verdict].sign
-    left = 0.14 / WIDTH
+def _share_out(look: Look, panels: list[Panel], rest: float) -> tuple[list[float], float]:
+    """Return the heights of the panels and of the picture, beside whose panels there is a rest."""
+    heights = [look.heights[panel.key] for panel in panels]
+    rest += look.gap * max(len(heights) - 1, 0) + look.bottom
+    if look.height is None:
+        return heights, rest + sum(heights)
+    share = (look.height - rest) / sum(heights) if heights else 0.0
+    return [height * share for height in heights], look.height
+
+
+def _place(
+    look: Look, top: float, height: float, total: float
+) -> tuple[float, float, float, float]:
+    """Return where axes stand, as shares of the picture."""
+    width = 1 - (look.left + look.right) / look.width
+    return look.left / look.width, (top - height) / total, width, height / total
+
+
+def _wrap(diagnosis: Diagnosis, look: Look) -> list[str]:
+    wide = round(_CHARACTERS * (look.width - 2 * _EDGE))
+    most = _LINES if look.width > 5 else _NARROW
+    return textwrap.wrap(say_reason(diagnosis), wide, max_lines=most, placeholder=" …")
+
+
+def _write_head(
+    canvas: Canvas, diagnosis: Diagnosis, lines: list[str], look: Look, total: float
+) -> None:
+    sign, scale = VERDICTS[diagnosis.verdict].sign, look.scale
+    left, tone = _EDGE / look.width, TONES[sign.tone]
     canvas.text(
-        left, 1 - 0.1 / total, sign.title, va="top", size=14, weight="bold", color=TONES[sign.tone]
+        left,
+        1 - 0.1 / total,
+        sign.title,
+        va="top",
+        size=14 * scale,
+        weight="bold",
+        color=tone,
     )
-    beside = ", ".join(filter(None, [clean(name_run(diagnosis), 48), say_confidence(diagnosis)]))
+    room = _CHARACTERS * (look.width - 2 * _EDGE - len(sign.title) / _BOLD)
+    sure = say_confidence(diagnosis)
+    name = clean(name_run(diagnosis), max(min(48, int(room) - len(sure) - 4), 8))
+    beside = ", ".join(filter(None, [name, sure]))
     canvas.text(1 - left, 1 - 0.175 / total, beside, va="top", ha="right", color=PAPER["faint"])
     canvas.text(left, 1 - _TITLE / total, "\n".join(lines), va="top", linespacing=1.25)
 
 
-def _draw_panel(axes: Axes, figure: Figure, panel: Panel) -> None:
-    if panel.log:
-        axes.set_yscale("log")
-    axes.set_ylim(*panel.view)
-    axes.set_xlim(*_padded(figure.start, figure.end))
-    axes.grid(visible=True)
-    axes.set_axisbelow(True)
-    axes.set_ylabel(panel.title, va="center")
-    axes.yaxis.set_label_coords((_NAME - _LEFT) / (WIDTH - _LEFT - _RIGHT), 0.5)
-    _format_ticks(axes, panel)
-    for span in panel.spans:
-        if span.kind == "settled":
-            axes.axvspan(span.start, span.end, color=PAPER["settled"], lw=0, zorder=0.5)
-    if panel.key == "norm":
-        label_phases(axes, figure, panel, _HEIGHTS[panel.key])
-    for series in panel.series:
-        _draw_series(axes, series)
-    _draw_marks(axes, figure)
-    for point in panel.points:
-        marker, _ = MARKERS.get(point.kind, ("o", point.kind))
-        chosen = point.kind == "pick"
-        axes.plot(
-            point.x,
-            point.y,
-            marker,
-            ms=7 if chosen else 6,
-            mew=1.1,
-            mec=PAPER["ink"],
-            mfc="#f0e442" if chosen else "white",
-            zorder=6 if chosen else 5,
-            clip_on=False,
-        )
-    label_series(axes, panel, _HEIGHTS[panel.key])
-
-
-def _across(figure: Figure, x: float) -> float:
+def _across(figure: Figure, look: Look, x: float) -> float:
     """Return how far from the left edge a place of the axis is drawn, in inches."""
-    low, high = _padded(figure.start, figure.end)
-    return _LEFT + (x - low) / (high - low) * (WIDTH - _LEFT - _RIGHT)
-
-
-def _padded(start: float, end: float) -> tuple[float, float]:
-    margin = 0.01 * (end - start) or 0.5
-    return start - margin, end + margin
-
-
-def _format_ticks(axes: Axes, panel: Panel) -> None:
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    low, high = axes.get_xlim()
-    axes.set_xticks(place_ticks(low, high))
-    make = log_ticks if panel.log else linear_ticks
-    axes.set_yticks(make(*panel.view, 3 if panel.key == "lr" else 6))
-    axes.set_yticks([], minor=True)
-
-
-def _draw_series(axes: Axes, series: Series) -> None:
-    style = STYLES[series.role]
-    strong = series.smooth_x.size > 0
-    dashes = (0, style.dashes) if style.dashes else "solid"
-    single = "." if np.isfinite(series.y).sum() < 3 else ""
-    axes.plot(
-        series.x,
-        series.y,
-        color=style.light,
-        lw=0.7 if strong else 1.3,
-        alpha=0.38 if strong else 1.0,
-        ls="solid" if strong else dashes,
-        marker=single,
-        zorder=2,
-    )
-    if strong:
-        low, high = series.band
-        axes.fill_between(
-            series.smooth_x, low, high, color=style.light, alpha=0.13, lw=0, zorder=1.5
-        )
-        axes.plot(series.smooth_x, series.smooth_y, color=style.light, lw=1.7, ls=dashes, zorder=3)
-    for gap in series.gaps:
-        axes.axvspan(gap.start, gap.end, color=PAPER["ink"], alpha=0.08, lw=0, zorder=0.6)
-    if series.gaps:
-        starts = [gap.start for gap in series.gaps]
-        axes.plot(
-            starts,
-            np.full(len(starts), 0.97),
-            "x",
-            transform=axes.get_xaxis_transform(),
-            color=PAPER["ink"],
-            ms=4.5,
-            mew=1.1,
-            zorder=4,
-        )
-
-
-def _draw_marks(axes: Axes, figure: Figure) -> None:
-    for mark in figure.marks:
-        axes.axvline(
-            mark.x, color=PAPER["ink"], lw=0.9, ls=MARK_LINES[mark.kind], alpha=0.8, zorder=2.5
-        )
+    low, high = pad(figure.start, figure.end)
+    return look.left + (x - low) / (high - low) * (look.width - look.left - look.right)

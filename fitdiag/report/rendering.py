@@ -5,8 +5,9 @@ from __future__ import annotations
 from fitdiag.diagnosis import Diagnosis
 from fitdiag.errors import UsageError
 from fitdiag.report.destination import FORMATS
+from fitdiag.report.looks import choose_look
 
-__all__ = ["render"]
+__all__ = ["hold_diagnosis", "render"]
 
 
 def render(
@@ -17,6 +18,9 @@ def render(
     color: bool = False,
     width: int | None = None,
     unicode: bool | None = None,
+    refresh: int = 0,
+    style: str = "report",
+    title: bool | None = None,
 ) -> str | bytes:
     """Return a diagnosis in one of the formats.
 
@@ -35,6 +39,13 @@ def render(
     unicode : bool, optional
         Text only: whether other characters than ASCII may be used. Default: where standard output
         can show them.
+    refresh : int, optional
+        HTML only: seconds after which the page loads itself anew. Default: never.
+    style : {"report", "paper", "slide"}
+        Pictures only: how large they are, and for what; see :func:`fitdiag.plot`.
+    title : bool, optional
+        Pictures only: whether verdict and reason stand above the panels. Default: yes, but not for
+        ``"paper"``.
 
     Returns
     -------
@@ -44,13 +55,10 @@ def render(
     Raises
     ------
     UsageError
-        If the format is none of these, or ``diagnosis`` is not a Diagnosis.
+        If the format or the style is none of these, or ``diagnosis`` is not a Diagnosis.
     """
-    if not isinstance(diagnosis, Diagnosis):
-        raise UsageError(
-            f"a report is made of a Diagnosis, not of a {type(diagnosis).__name__}; "
-            "call fitdiag.diagnose first"
-        )
+    hold_diagnosis(diagnosis)
+    choose_look(style)
     # each output imports what it needs, and only that
     if format == "text":
         from fitdiag.report.terminal import render_text
@@ -67,9 +75,24 @@ def render(
     if format == "html":
         from fitdiag.report.page import render_page
 
-        return render_page(diagnosis)
+        return render_page(diagnosis, refresh=refresh)
     if format in {"png", "svg", "pdf"}:
         from fitdiag.report.picture import render_picture
 
-        return render_picture(diagnosis, format)
+        return render_picture(diagnosis, format, style=style, title=title)
     raise UsageError(f"there is no format {format!r}; the formats are {', '.join(FORMATS)}")
+
+
+def hold_diagnosis(diagnosis: object) -> None:
+    """Refuse what is no diagnosis.
+
+    Raises
+    ------
+    UsageError
+        Saying what it is instead, and how to come by one.
+    """
+    if not isinstance(diagnosis, Diagnosis):
+        raise UsageError(
+            f"a report is made of a Diagnosis, not of a {type(diagnosis).__name__}; "
+            "call fitdiag.diagnose first"
+        )

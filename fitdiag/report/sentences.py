@@ -5,9 +5,19 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from fitdiag.checkpoint import say_command
 from fitdiag.findings import Verdict
 from fitdiag.report.axis import place
-from fitdiag.report.words import TEXT_LENGTH, VERDICTS, clean, curve_name, number, percent, plural
+from fitdiag.report.words import (
+    ALTERNATIVES,
+    TEXT_LENGTH,
+    VERDICTS,
+    clean,
+    curve_name,
+    number,
+    percent,
+    plural,
+)
 
 if TYPE_CHECKING:
     from fitdiag.diagnosis import Diagnosis
@@ -19,9 +29,12 @@ __all__ = [
     "describe_gradients",
     "describe_length",
     "describe_regret",
+    "name_alternative",
     "name_run",
     "say_advice",
     "say_confidence",
+    "say_copy",
+    "say_files",
     "say_pick",
     "say_reason",
 ]
@@ -68,6 +81,22 @@ def say_pick(diagnosis: Diagnosis) -> str:
     return f"{where}, if any: this run learned nothing" if useless else where
 
 
+def say_files(diagnosis: Diagnosis) -> str:
+    """Return which file holds the pick, or which is nearest; empty when no folder is known."""
+    pick = diagnosis.checkpoint
+    return clean(pick.files, TEXT_LENGTH) if pick is not None else ""
+
+
+def say_copy(diagnosis: Diagnosis) -> str:
+    """Return a command that copies the picked file; empty when there is none, or its name is odd.
+
+    A name with characters that a report has to change is not put into a command.
+    """
+    pick = diagnosis.checkpoint
+    command = "" if pick is None else say_command(pick, diagnosis.run.source.path)
+    return command if clean(command, TEXT_LENGTH) == command else ""
+
+
 def describe_regret(diagnosis: Diagnosis) -> str:
     """Return in words what the pick costs against the lowest raw value; empty without a pick."""
     pick = diagnosis.checkpoint
@@ -76,15 +105,24 @@ def describe_regret(diagnosis: Diagnosis) -> str:
     if pick.regret is None:
         return "Blind: without a validation loss nobody can say what it costs."
     lowest = next((other for other in pick.alternatives if other.rule == "argmin"), None)
+    rises = pick.direction == "max"
+    best, fall, above = ("highest", "rise", "below") if rises else ("lowest", "fall", "above")
     if pick.regret <= 0 or lowest is None or lowest.step == pick.step:
-        return "It is the lowest raw value too."
+        return f"It is the {best} raw value too."
     where = f"{place(diagnosis.run, lowest.step)}, {number(lowest.value)}"
     if pick.regret > 1:
-        return f"Its raw value is above the lowest ({where}) by more than the curve ever fell."
+        past = "rose" if rises else "fell"
+        return f"Its raw value is {above} the {best} ({where}) by more than the curve ever {past}."
     return (
-        f"Its raw value is {percent(pick.regret)} of the curve's fall above the lowest "
+        f"Its raw value is {percent(pick.regret)} of the curve's {fall} {above} the {best} "
         f"({where}), which may be luck."
     )
+
+
+def name_alternative(rule: str, direction: str) -> str:
+    """Return what a rule for choosing a checkpoint is called."""
+    name = ALTERNATIVES.get(rule, rule)
+    return name.replace("Lowest", "Highest") if direction == "max" else name
 
 
 def describe_gradients(diagnosis: Diagnosis) -> str:

@@ -17,6 +17,8 @@ from fitdiag.report.sentences import (
     name_run,
     say_advice,
     say_confidence,
+    say_copy,
+    say_files,
     say_pick,
     say_reason,
 )
@@ -184,6 +186,7 @@ def _summary(terminal: Terminal, diagnosis: Diagnosis, advice: list[str]) -> lis
         "",
         *_chart(terminal, diagnosis),
         *terminal.field("Keep", *pick),
+        *terminal.field("File", say_files(diagnosis), say_copy(diagnosis)),
         *terminal.field("Gradients", describe_gradients(diagnosis)),
         *terminal.headed("Next", numbered),
         *terminal.field("Not judged", _unjudged(diagnosis)),
@@ -192,13 +195,19 @@ def _summary(terminal: Terminal, diagnosis: Diagnosis, advice: list[str]) -> lis
 
 def _unjudged(diagnosis: Diagnosis) -> str:
     """Return what could not be judged: the two most common reasons, and how many there are more."""
-    groups = sorted(group_skips(diagnosis.skipped), key=lambda group: -len(group[1]))
+    groups = sorted(group_skips(diagnosis.skipped), key=_rank_skips)
     said = [
         f"{clean(reason, 120).rstrip('.')} ({', '.join(codes)})" for reason, codes in groups[:2]
     ]
     rest = len(groups) - len(said)
     more = f"; {rest} more {'reason' if rest == 1 else 'reasons'} (-v)" if rest else ""
     return "; ".join(said) + more
+
+
+def _rank_skips(group: tuple[str, tuple[str, ...]]) -> tuple[bool, int]:
+    """Rank a reason: most codes first; that nobody watched the loop is no news, and comes last."""
+    codes = group[1]
+    return codes[0].startswith("LOP"), -len(codes)
 
 
 def _chart(terminal: Terminal, diagnosis: Diagnosis) -> list[str]:

@@ -154,7 +154,15 @@ def curve_name(name: str) -> str:
     known = _CURVES.get(name)
     if known:
         return known
-    prefixes = {"train_": "training ", "val_": "validation "}
+    prefixes = {
+        "task_norm/": "gradient norm of task ",
+        "task_rate/": "training rate of task ",
+        "task_weight/": "weight of task ",
+        "train_loss/": "training loss of task ",
+        "val_loss/": "validation loss of task ",
+        "train_": "training ",
+        "val_": "validation ",
+    }
     for prefix, word in prefixes.items():
         if name.startswith(prefix):
             return clean(word + name[len(prefix) :].replace("_", " "))
@@ -201,8 +209,25 @@ def plural(how_many: int, word: str) -> str:
 
 
 def group_skips(skipped: Sequence[Skip]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return each reason once, with the codes that it holds for, in their first order."""
+    """Return each reason once, with the codes that it holds for, in their first order.
+
+    Codes that follow one another are told as one: ``LOP001-LOP012``.
+    """
     groups: dict[str, list[str]] = {}
     for skip in skipped:
         groups.setdefault(clean(skip.reason, TEXT_LENGTH), []).append(clean(skip.code))
-    return [(reason, tuple(codes)) for reason, codes in groups.items()]
+    return [(reason, _join_codes(codes)) for reason, codes in groups.items()]
+
+
+def _join_codes(codes: list[str]) -> tuple[str, ...]:
+    """Return codes with each row of neighbours told by its ends, where that is shorter."""
+    rows: list[list[str]] = []
+    for code in codes:
+        last = rows[-1][-1] if rows else ""
+        follows = last[:-3] == code[:-3] and last[-3:].isdigit() and code[-3:].isdigit()
+        if follows and int(code[-3:]) == int(last[-3:]) + 1:
+            rows[-1].append(code)
+        else:
+            rows.append([code])
+    told = [row if len(row) < 3 else [f"{row[0]}-{row[-1]}"] for row in rows]
+    return tuple(code for row in told for code in row)

@@ -4,8 +4,8 @@
   const { logTicks, number, place, placeSteps } = fitdiagNumbers;
   const figure = JSON.parse(document.getElementById("figure").textContent);
   const root = document.documentElement;
-  const HEIGHTS = { loss: 330, metric: 200, norm: 210, lr: 130 };
-  const DASHES = { val: [8, 3], peaks: [2, 3] };
+  const HEIGHTS = { loss: 330, metric: 200, norm: 210, tasks: 210, lr: 130 };
+  const DASHES = { val: [8, 3], peaks: [2, 3], run2: [8, 3], run3: [2, 3], run4: [12, 3, 2, 3], run6: [8, 3], run7: [2, 3], run8: [12, 3, 2, 3] };
   const MARK_DASHES = { onset: [5, 4], pick: [], "late rise": [2, 3] };
   const FULL = span(figure.start, figure.end);
   const plots = [];
@@ -36,7 +36,9 @@
 
   /* All curves of a panel over one axis, with the whole run's ends in it. */
   function tabulate(panel, log) {
-    const tables = [[[figure.start, figure.end].filter((x, i) => !i || x > figure.start), [null, null].slice(figure.start === figure.end ? 1 : 0)]];
+    const gaps = panel.series.flatMap((series) => series.gaps.flat());
+    const places = Array.from(new Set([figure.start, figure.end, ...gaps])).sort((a, b) => a - b);
+    const tables = [[places, places.map(() => null)]];
     const parts = [];
     panel.series.forEach((series, index) => {
       const strong = series.smooth.length > 0;
@@ -50,6 +52,11 @@
     const modes = tables.map((table) => table.map((_, i) => (i ? 1 : 0)));
     modes[0] = [0, 0];
     return { data: uPlot.join(tables, modes), parts };
+  }
+
+  /* Whether a curve was not finite at a place. */
+  function broken(series, x) {
+    return series.gaps.some(([start, end]) => x >= start && x <= end);
   }
 
   /* Which of a curve's lines passes through what was measured. */
@@ -270,7 +277,8 @@
       if (item.part !== measured(item.series)) return;
       const values = u.data[at + 2];
       const found = nearest(values, index === null || index === undefined ? values.length - 1 : index);
-      holder.outputs[item.index].textContent = found === null ? "" : number(values[found]);
+      const lost = index !== null && index !== undefined && broken(item.series, u.data[0][index]);
+      holder.outputs[item.index].textContent = lost ? "NaN or inf" : found === null ? "" : number(values[found]);
     });
     if (holder.first) {
       const away = index === null || index === undefined;
