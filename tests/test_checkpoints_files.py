@@ -187,3 +187,11 @@ def test_the_command_averages(tmp_path: Path, command: Callable[..., Any]) -> No
     assert command("average", "0.pt", "1.pt", "-o", "out/avg.pt", "--force").code == 0
     assert command("average", "0.pt", "1.pt", "-o", "out").code == 2
     assert command("average", "0.pt", "none.pt", "-o", "x.pt").code == 3
+
+
+def test_an_average_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    """A file with NaN in its weights is not averaged into the others."""
+    for name, value in (("a", 1.0), ("b", float("nan"))):
+        torch.save({"weight": torch.tensor([value])}, tmp_path / f"{name}.pt")
+    with pytest.raises(CheckpointError, match=r"weight of the average of .*b\.pt would be NaN"):
+        fitdiag.average([tmp_path / "a.pt", tmp_path / "b.pt"])

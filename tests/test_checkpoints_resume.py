@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import fitdiag
-from fitdiag.checkpoint_index import read_index
+from fitdiag.checkpoint_index import read_index, write_index
 from fitdiag.errors import CheckpointError, UsageError
 from fitdiag.recording import RecordingWarning
 from fitdiag.recording.checkpoints import saving
@@ -72,13 +74,14 @@ class Training:
                 loss_fn(self.model(inputs), targets)
         self.scheduler.step()
 
-    def run(self, folder: Path, start: int, end: int, *, counted: bool = False) -> None:
+    def run(
+        self, folder: Path, start: int, end: int, *, counted: bool = False, **options: Any
+    ) -> None:
         """Train some epochs, keeping checkpoints in a folder of that name beside the log."""
         loss_fn = nn.CrossEntropyLoss()
         log = folder.parent / f"{folder.name}-{start}.csv"
-        with fitdiag.record(
-            self.model, self.optimizer, loss_fn, log=log, checkpoints=folder, progress=False
-        ) as run:
+        options = {"log": log, "checkpoints": folder, "progress": False, **options}
+        with fitdiag.record(self.model, self.optimizer, loss_fn, **options) as run:
             for _ in run.epochs(end - start) if counted else range(start, end):
                 self.epoch(loss_fn)
 
@@ -218,11 +221,40 @@ def test_another_model_is_refused_before_anything_is_loaded(tmp_path: Path) -> N
         fitdiag.resume(folder, named)
 
 
+def test_a_folder_that_is_begun_anew_is_not_gone_on_with(tmp_path: Path) -> None:
+    """A folder that was resumed once, and emptied since, begins at the first epoch again."""
+    folder, log = tmp_path / "ckpt", tmp_path / "logs.csv"
+    for _ in range(2):
+        for epochs in (1, 2):
+            training = Training()
+            start = training.resume(folder, missing_ok=True)
+            assert start.epoch == epochs - 1
+            training.run(folder, start.epoch, epochs, log=log, resume=True)
+        assert [entry.step for entry in read_index(folder)] == [4, 8]
+        shutil.rmtree(folder)
+        log.unlink()
+
+
+def test_without_its_old_log_the_best_file_stays(tmp_path: Path) -> None:
+    """Where a training goes on with a new log, what the list knows to be the best is kept."""
+    folder = tmp_path / "ckpt"
+    training = Training()
+    training.run(folder, 0, 5, keep=1)
+    entries = read_index(folder)
+    best = entries[0]
+    assert best.step < entries[-1].step
+    write_index(folder, [replace(best, value=0.0), *entries[1:]])
+    again = Training()
+    again.resume(folder)
+    again.run(folder, 5, 5, keep=1)
+    assert (folder / best.name).is_file()
+
+
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
         (("rng",), {}, "KeyError"),
-        (("rng", "python"), "text", "not enough values"),
+        (("rng", "python"), "text", "values to unpack"),
         (("rng", "torch"), torch.zeros(3), "RNG state"),
         (("epoch",), float("nan"), "no whole state"),
         (("epoch",), -1.0, "no whole state"),
@@ -245,10 +277,10 @@ def test_a_state_that_is_damaged_within_restores_nothing(
     inner[place[-1]] = value
     torch.save(state, tmp_path / "bad.pt")
     other = Training(seed=3)
-    before = other.everything()
+    before = other.state()
     with pytest.raises(CheckpointError, match=said):
         other.resume(tmp_path / "bad.pt")
-    assert same(other.everything(), before)
+    assert same(other.state(), before)
 
 
 def test_another_optimizer_or_schedule_is_refused(tmp_path: Path) -> None:

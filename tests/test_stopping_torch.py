@@ -95,6 +95,13 @@ def test_a_model_is_wanted() -> None:
         EarlyStopping(restore_best=True)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", ["low", None, torch.ones(2)])
+def test_an_evaluation_is_a_number(value: Any) -> None:
+    """What is no single number is refused by its value."""
+    with pytest.raises(UsageError, match="pass one number"):
+        EarlyStopping().update(value)
+
+
 def train(folder: Path, *, validate: bool, epochs: int = 60, **options: Any) -> tuple[int, Any]:
     """Train a small model that overfits; return the epochs that were run and the recorder."""
     torch.manual_seed(0)

@@ -40,9 +40,12 @@ class Field:
     def of(cls, run: Run, signal: Signal, sign: float) -> Field:
         """Return the points of a signal's curve, before they were thinned."""
         curve = run.curves[signal.name]
-        finite = np.isfinite(curve.values)
-        values = sign * np.clip(curve.values[finite], -LARGEST, LARGEST)
-        return cls(steps=curve.steps[finite], values=values, sign=sign)
+        steps, values = curve.steps, curve.values
+        finite = np.isfinite(values)
+        if not finite.all():
+            steps, values = steps[finite], values[finite]
+        values = sign * np.minimum(np.maximum(values, -LARGEST), LARGEST)
+        return cls(steps=steps, values=values, sign=sign)
 
     @property
     def fall(self) -> float:

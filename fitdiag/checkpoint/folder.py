@@ -67,9 +67,9 @@ class File:
             if self.log is None or not run.source.path or not self.log.is_file():
                 return None
             here, there = Path(run.source.path).resolve(), self.log.resolve()
-            return None if here == there or here in there.parents else self.log
         except (OSError, ValueError):
             return None
+        return None if here == there or here in there.parents else self.log
 
 
 def find_folder(run: Run) -> Path | None:
@@ -90,7 +90,9 @@ def find_folder(run: Run) -> Path | None:
             here = here.parent  # the log of a trainer lies within each of its checkpoints
         noted = str(getattr(source, "checkpoints", "") or "")
         places = [here / noted] if noted else []
-        places += [*(here / name for name in FOLDERS), here]
+        above = f"{here}{os.sep}"
+        places += [here / name for name in FOLDERS if os.path.isdir(above + name)]  # noqa: PTH112  # most are not there, and a Path for each takes longer than the look
+        places.append(here)
         return next((place for place in places if place.is_dir() and _list_own(place, run)), None)
     except (OSError, ValueError):
         return None

@@ -92,16 +92,16 @@ def _settled(
     facts: Facts, grad: Signal, norm: NDArray[np.float64], start: int, config: PickConfig
 ) -> float | None:
     """Return the first step after the peak where the norm keeps falling and the loss has fallen."""
-    checks = np.unique(np.linspace(start, norm.size - 1, _CHECKS).astype(int))
-    falling = norm[checks[1:]] <= norm[checks[:-1]] * (1 + config.fluctuation)
-    wanted = min(config.settled_checks, falling.size)
+    checks = np.linspace(start, norm.size - 1, _CHECKS).astype(int)
+    checks = checks[np.append(np.diff(checks) > 0, np.True_)]
+    falling = (norm[checks[1:]] <= norm[checks[:-1]] * (1 + config.fluctuation)).tolist()
+    wanted = min(config.settled_checks, len(falling))
     below = norm <= (1 - config.fluctuation) * np.maximum.accumulate(norm)
-    for k in range(falling.size - wanted + 1):
+    for k in range(len(falling) - wanted + 1):
         last = checks[k + wanted]
-        step = float(grad.steps[last])
-        settles = falling[k : k + wanted].all() and below[last]
-        if settles and _under_baseline(facts.train, step, config):
-            return step
+        settles = all(falling[k : k + wanted]) and below[last]
+        if settles and _under_baseline(facts.train, float(grad.steps[last]), config):
+            return float(grad.steps[last])
     return None
 
 

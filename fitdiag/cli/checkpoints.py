@@ -38,6 +38,7 @@ def average(*, files: tuple[str, ...], output: str, force: bool) -> None:
     from fitdiag.recording.checkpoints.averaging import average as average_files
     from fitdiag.recording.checkpoints.averaging import has_batch_norm
     from fitdiag.recording.checkpoints.storage import write_file
+    from fitdiag.report.words import clean
 
     path = Path(output)
     if path.is_dir() or not path.suffix:
@@ -50,7 +51,7 @@ def average(*, files: tuple[str, ...], output: str, force: bool) -> None:
         write_file(weights, path)
     except OSError as error:
         raise WriteError(f"{output} cannot be written: {error.strerror or error}") from error
-    click.echo(f"Wrote {output}: {len(files)} checkpoints averaged.", err=True)
+    click.echo(f"Wrote {clean(output)}: {len(files)} checkpoints averaged.", err=True)
     if has_batch_norm(weights):
         click.echo(
             "It holds statistics of batch normalisation, which are not those of the averaged "

@@ -94,10 +94,20 @@ class EarlyStopping:
             The metric, on data that is not trained on.
         step : float, optional
             Where, to be named in the message. Default: the evaluation's number, from 1.
+
+        Raises
+        ------
+        UsageError
+            If the value is no number.
         """
         before = self._stopper.decision.stop
-        number = value.detach() if isinstance(value, torch.Tensor) else value
-        decision = self._stopper.update(float(number), step)
+        try:
+            number = float(value.detach() if isinstance(value, torch.Tensor) else value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UsageError(
+                f"the value is {value!r}: pass one number, such as the mean validation loss"
+            ) from error
+        decision = self._stopper.update(number, step)
         if decision.improved and self._model is not None:
             self._weights = _copy(self._model, self._weights)
         if decision.stop and not before:

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fitdiag.recording.checkpoints.keeper import Keeper, Moment
-from fitdiag.recording.checkpoints.resuming import find_resumed
+from fitdiag.recording.checkpoints.resuming import find_resumed, forget_resumed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,7 @@ def begin_keeper(session: Session) -> None:
     if resumed is not None and session.timeline.step < resumed.step:
         # a new log counts from 0, the training does not
         keeper.offset = resumed.step - session.timeline.step, resumed.epoch - session.timeline.epoch
+    forget_resumed(folder)
     session.intake.on_evaluation = keeper.watch.note_evaluation
     session.sidecar.set("checkpoints", _relate(folder, session.path.parent))
 

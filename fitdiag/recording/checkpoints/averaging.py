@@ -48,8 +48,8 @@ def average(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If one cannot be loaded or holds no weights, or they are not of one model: names and
-        shapes that differ are listed.
+        If one cannot be loaded or holds no weights, the average would not be a number, or they
+        are not of one model: names and shapes that differ are listed.
     UsageError
         If there are not two.
 
@@ -82,6 +82,12 @@ def average(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
             )
         for name in sums:
             sums[name] += last[name]
+    broken = [name for name, value in sums.items() if bool(value.isnan().any())]
+    if broken:
+        raise CheckpointError(
+            f"{broken[0]} of the average of {', '.join(map(str, files))} would be NaN: leave out "
+            "the files of a training that broke down"
+        )
     return {
         name: (sums[name] / len(files)).to(first[name].dtype) if name in sums else value
         for name, value in last.items()

@@ -207,7 +207,7 @@ class Keeper:
         """Return where a checkpoint goes."""
         if path is None:
             if self._shelf is None:
-                raise UsageError("pass a file to it, or record(checkpoints=...) a folder")
+                raise UsageError("pass run.save() a file, or record(checkpoints=...) a folder")
             return self._shelf
         target = Path(path).absolute()
         if target.is_dir() or not target.suffix:
@@ -302,7 +302,8 @@ class Keeper:
         """Write a file, in the thread that does so; what goes wrong is said in the loop's own."""
         try:
             weights = content.get("model", content) if entry.what != "model" else _weigh(content)
-            entry = replace(entry, finite=entry.finite and is_finite(weights))
+            finite = entry.finite and is_finite(weights, self._parts.list_buffers())
+            entry = replace(entry, finite=finite)
             if isinstance(place, Shelf):
                 place.store(content, entry, run)
             else:

@@ -46,6 +46,10 @@ class Parts:
     scheduler: Sequence[Any] = ()
     scaler: Sequence[Any] = ()
 
+    def list_buffers(self) -> set[str]:
+        """Return the names of what the models hold besides parameters."""
+        return {name for model in self.model for name, _ in unwrap(model).named_buffers()}
+
     def refuse_sharded(self) -> None:
         """Check that the state lies whole in this process.
 

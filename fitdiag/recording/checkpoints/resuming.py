@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-__all__ = ["Resumed", "find_resumed", "resume"]
+__all__ = ["Resumed", "find_resumed", "forget_resumed", "resume"]
 
 #: steps that no training makes
 MOST_STEPS = 1 << 63
-#: where each folder was last resumed in this process
+#: where each folder was last resumed in this process, until a recording goes on from there
 _resumed: dict[Path, Resumed] = {}
 
 
@@ -125,6 +125,7 @@ def resume(
         raise UsageError(f"source is {source!r}: pass a folder of checkpoints, or one file")
     place = Path(os.fspath(source)).absolute()
     if missing_ok and not _list_files(place):
+        forget_resumed(place)
         return Resumed(epoch=0, step=0)
     path, state, notes = _load_newest(place)
     misfits = list_misfits(parts, state)
@@ -145,8 +146,13 @@ def resume(
 
 
 def find_resumed(folder: Path) -> Resumed | None:
-    """Return where a folder was last resumed in this process, None if never."""
+    """Return where a folder was last resumed in this process, None if no recording is due there."""
     return _resumed.get(folder.resolve())
+
+
+def forget_resumed(folder: Path) -> None:
+    """Forget where a folder was resumed: a recording has gone on from there, or it is empty."""
+    _resumed.pop(folder.resolve(), None)
 
 
 def _list_files(place: Path) -> list[Path]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from fitdiag.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +27,8 @@ OWN_SHARE = 0.5
 #: without validation: shares of the training loss's fall at which the first files stay, since a
 #: model may turn out to have memorised from there on
 FALLS = (0.5, 0.7, 0.8, 0.9, 0.95)
+#: other metrics of validation by which the pick may be asked to choose, of which the best stay
+METRICS = 3
 
 
 def choose(files: Sequence[Entry], run: Run | None, keep: int) -> set[str]:
@@ -44,14 +49,18 @@ def choose(files: Sequence[Entry], run: Run | None, keep: int) -> set[str]:
         The newest; the newest ``keep`` with finite numbers; and of the finite ones those that the
         pick may yet choose: what it would choose now and the alternatives to it; the best and the
         runner-up by denoised loss of all, of those since the run has settled, and of its later
-        half; the lowest raw values. Without validation the training loss takes its place, and
-        files stay from where it had made some shares of its fall.
+        half; the lowest raw values; the best by other metrics of validation. Without validation
+        the training loss takes its place, and files stay from where it had made some shares of its
+        fall.
     """
     if not files:
         return set()
     finite = [entry for entry in files if entry.finite]
     kept = {entry.name for entry in finite[max(0, len(finite) - keep) :]}
     kept.add(files[-1].name)
+    valued = [entry for entry in finite if entry.value is not None]
+    lowest = sorted(valued, key=lambda entry: entry.value or 0.0)[: 1 + RUNNERS_UP]
+    kept |= {entry.name for entry in lowest}
     view = _look(run) if run is not None and finite else None
     if view is not None:
         kept |= {entry.name for entry in view.list_candidates(finite)}
@@ -75,7 +84,25 @@ def _look(run: Run) -> _View | None:
     if pick is None:
         return None
     signal = facts.train if pick.blind else facts.val
-    return _View(pick=pick, phases=phases, signal=signal)
+    by_metric = (engine.pick(facts, phases, metric=metric) for metric in _list_metrics(run))
+    steps = {
+        step
+        for one in by_metric
+        if one is not None
+        for step in (one.step, *(other.step for other in one.alternatives))
+    }
+    return _View(pick=pick, phases=phases, signal=signal, by_metric=tuple(sorted(steps)))
+
+
+def _list_metrics(run: Run) -> list[Any]:
+    """Return the metrics of validation besides the loss whose direction shows in their names."""
+    parse = import_module("fitdiag.checkpoint").parse_metric
+    found = []
+    for name in sorted(run.curves):
+        if name.startswith("val_") and name != "val_loss" and len(run.curves[name]):
+            with suppress(UsageError):
+                found.append(parse(name))
+    return found[:METRICS]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +112,7 @@ class _View:
     pick: Checkpoint
     phases: GradientPhases | None
     signal: Signal
+    by_metric: tuple[float, ...] = ()  # the steps that other metrics would have it pick
 
     def _score(self, entry: Entry) -> float:
         smooth = self.signal.at(entry.step)
@@ -112,9 +140,8 @@ class _View:
             rise = self.phases.late_rise
             groups.append([entry for entry in files if entry.step <= rise])
         found = [e for group in groups for e in sorted(group, key=self._score)[: 1 + RUNNERS_UP]]
-        valued = [entry for entry in files if entry.value is not None]
-        found += sorted(valued, key=lambda entry: entry.value or 0.0)[: 1 + RUNNERS_UP]
-        wanted = (self.pick.step, *(other.step for other in self.pick.alternatives))
+        others = (other.step for other in self.pick.alternatives)
+        wanted = (self.pick.step, *others, *self.by_metric)
         named = [self.find(files, step) for step in wanted]
         if self.pick.blind:
             top, least = float(self.signal.smooth[0]), float(self.signal.smooth.min())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -120,23 +120,37 @@ def _allocate(tensor: Tensor, *, pinned: bool) -> Tensor:
     return torch.empty_like(tensor, device="cpu", requires_grad=False)
 
 
-def is_finite(state: object) -> bool:
+def is_finite(state: object, masks: Collection[str] = ()) -> bool:
     """Tell whether every number in the tensors of a state is finite.
 
     Parameters
     ----------
     state : object
         Tensors on the host, and containers of these.
+    masks : collection of str
+        Names of tensors that may hold infinity, as a mask that is added to scores does; NaN is
+        none of theirs either.
     """
     if isinstance(state, Mapping):
-        return all(is_finite(value) for value in state.values())
+        named = ((name in masks, value) for name, value in state.items())
+        return all(
+            _is_sound(value, infinite=mask)
+            if isinstance(value, Tensor)
+            else is_finite(value, masks)
+            for mask, value in named
+        )
     if isinstance(state, (list, tuple)):
-        return all(is_finite(value) for value in state)
-    if not isinstance(state, Tensor) or not (state.is_floating_point() or state.is_complex()):
+        return all(is_finite(value, masks) for value in state)
+    return not isinstance(state, Tensor) or _is_sound(state, infinite=False)
+
+
+def _is_sound(tensor: Tensor, *, infinite: bool) -> bool:
+    if not (tensor.is_floating_point() or tensor.is_complex()):
         return True
-    if state.layout is not torch.strided or state.is_meta or not state.numel():
+    if tensor.layout is not torch.strided or tensor.is_meta or not tensor.numel():
         return True
-    numbers = torch.view_as_real(state.resolve_conj()) if state.is_complex() else state
+    numbers = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
     if numbers.element_size() == 1:
         numbers = numbers.float()  # nothing is computed in 8 bits
-    return all(bool(torch.isfinite(end)) for end in torch.aminmax(numbers))
+    ends = torch.aminmax(numbers)
+    return all(not bool(torch.isnan(end) if infinite else ~torch.isfinite(end)) for end in ends)
