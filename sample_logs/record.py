@@ -18,6 +18,7 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from fitdiag.source import is_sibling  # noqa: E402 needs the path
 from sample_logs.trainings import (  # noqa: E402 needs the path
     broken,
     following,
@@ -49,13 +50,16 @@ def record_log(name: str, folder: Path) -> Path:
     name : str
         A name in :data:`TRAININGS`.
     folder : Path
-        Where ``<name>.csv`` is to stand; a log that is there is replaced.
+        Where ``<name>.csv`` is to stand, and what belongs to it; a log that is there is replaced.
     """
     torch.manual_seed(SEED)
     place = folder / f"{name}.csv"
     with tempfile.TemporaryDirectory(dir=folder) as rough:
         log = Path(rough) / place.name
         TRAININGS[name](log)
+        for sibling in log.parent.glob(f"{name}.*"):
+            if is_sibling(sibling.name):
+                sibling.replace(folder / sibling.name)
         return log.replace(place)
 
 

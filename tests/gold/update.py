@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import fitdiag
+from fitdiag.source import is_sibling
 
 ROOT = Path(__file__).resolve().parents[2]
 LEDGER = Path(__file__).with_name("ledger.json")
@@ -32,6 +33,8 @@ def judge_samples() -> dict[str, dict[str, Any]]:
     """Return verdict and codes of every sample log, by file name."""
     entries = {}
     for path in sorted((ROOT / "sample_logs").glob("*.csv")):
+        if is_sibling(path.name):
+            continue
         diagnosis = fitdiag.diagnose(path)
         entries[path.name] = {
             "verdict": diagnosis.verdict.value,
