@@ -20,6 +20,7 @@ from fitdiag.cli.commands import cli
 from fitdiag.cli.explanation import VERDICTS
 from fitdiag.readers import READERS
 from fitdiag.rules import RETIRED, RULES
+from fitdiag.stopping import StopConfig
 from fitdiag.verdict import VerdictConfig
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ FAMILIES = {
     "LOP": "the loop itself",
     "LOG": "what the log lacks",
 }
-_CONFIGS = {"verdict": VerdictConfig, "pick": PickConfig}
+_CONFIGS = {"verdict": VerdictConfig, "pick": PickConfig, "stop": StopConfig}
 _PASSAGE = re.compile(
     r"^<!-- begin: (\w+)(?: (\w+))? -->\n.*?^<!-- end -->$", flags=re.MULTILINE | re.DOTALL
 )

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from fitdiag.diagnosis import Config, Diagnosis, diagnose
     from fitdiag.errors import FitdiagError, ReadError
     from fitdiag.findings import Checkpoint, Evidence, Finding, Severity, Skip, Verdict
+    from fitdiag.fleet import scan, to_frame
     from fitdiag.readers import read, runs
-    from fitdiag.recording import Recorder, record
+    from fitdiag.recording import GradNorm, Recorder, record
+    from fitdiag.recording.checkpoints.averaging import average
+    from fitdiag.recording.checkpoints.resuming import resume
+    from fitdiag.recording.early_stopping import EarlyStopping
     from fitdiag.report import write_report
+    from fitdiag.report.picture import plot
     from fitdiag.run import Curve, Run, Source
 
 __version__ = "0.1.0"
@@ -29,9 +34,11 @@ __all__ = [
     "Config",
     "Curve",
     "Diagnosis",
+    "EarlyStopping",
     "Evidence",
     "Finding",
     "FitdiagError",
+    "GradNorm",
     "ReadError",
     "Recorder",
     "Run",
@@ -40,10 +47,15 @@ __all__ = [
     "Source",
     "Verdict",
     "__version__",
+    "average",
     "diagnose",
+    "plot",
     "read",
     "record",
+    "resume",
     "runs",
+    "scan",
+    "to_frame",
     "write_report",
 ]
 
@@ -52,9 +64,11 @@ _HOMES = {
     "Config": "diagnosis",
     "Curve": "run",
     "Diagnosis": "diagnosis",
+    "EarlyStopping": "recording.early_stopping",
     "Evidence": "findings",
     "Finding": "findings",
     "FitdiagError": "errors",
+    "GradNorm": "recording",
     "ReadError": "errors",
     "Recorder": "recording",
     "Run": "run",
@@ -62,10 +76,15 @@ _HOMES = {
     "Skip": "findings",
     "Source": "run",
     "Verdict": "findings",
+    "average": "recording.checkpoints.averaging",
     "diagnose": "diagnosis",
+    "plot": "report.picture",
     "read": "readers",
     "record": "recording",
+    "resume": "recording.checkpoints.resuming",
     "runs": "readers",
+    "scan": "fleet",
+    "to_frame": "fleet",
     "write_report": "report",
 }
 

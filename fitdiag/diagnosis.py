@@ -11,7 +11,7 @@ from itertools import zip_longest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fitdiag.checkpoint import PickConfig, find_phases, pick
+from fitdiag.checkpoint import PickConfig, attach_files, find_phases, parse_metric, pick
 from fitdiag.findings import Finding, Severity, Skip
 from fitdiag.rules import RULES, Case, Rule
 from fitdiag.run import Run
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from fitdiag.signals import Signal
 
 __all__ = ["FORMAT", "Config", "Diagnosis", "diagnose"]
+
+#: findings that say that a run went wrong, and families of those that can say why
+SYMPTOMS, CAUSES = frozenset({"FIT001", "LRN001"}), frozenset({"GRD", "LRN", "LOP"})
 
 #: format of :meth:`Diagnosis.to_dict`; 1: the first
 FORMAT = 1
@@ -45,11 +48,15 @@ class Config:
         Limits of the checkpoint pick and the gradient phases.
     rules : tuple of Rule
         The rules to ask, each with its own limits.
+    metric : str
+        Curve and direction to choose the checkpoint by, as in ``"val_accuracy:max"``. Default:
+        the validation loss.
     """
 
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     pick: PickConfig = field(default_factory=PickConfig)
     rules: tuple[Rule, ...] = RULES
+    metric: str = ""
 
     @cached_property
     def limits(self) -> Mapping[str, Mapping[str, float]]:
@@ -132,9 +139,12 @@ class Diagnosis:
         -------
         tuple of str
             The first advice of each error and warning in turn, then their second, and so on; what
-            is only worth knowing comes last.
+            is only worth knowing comes last. Where nothing was learned or the training broke, what
+            names a cause comes before that.
         """
         urgent = [finding for finding in self.findings if finding.severity is not Severity.INFO]
+        if any(finding.code in SYMPTOMS for finding in urgent):
+            urgent.sort(key=lambda one: one.code in SYMPTOMS or one.code[:3] not in CAUSES)
         calm = [finding for finding in self.findings if finding.severity is Severity.INFO]
         picked: dict[str, None] = {}
         for findings in (urgent, calm):
@@ -198,7 +208,12 @@ def _plain(value: object) -> Any:  # noqa: ANN401  plain data has no narrower ty
     return value
 
 
-def diagnose(run: Run | str | os.PathLike[str], config: Config | None = None) -> Diagnosis:
+def diagnose(
+    run: Run | str | os.PathLike[str],
+    config: Config | None = None,
+    *,
+    checkpoints: str | os.PathLike[str] | None = None,
+) -> Diagnosis:
     """Judge a training run: verdict, findings and the checkpoint to keep.
 
     Parameters
@@ -206,7 +221,10 @@ def diagnose(run: Run | str | os.PathLike[str], config: Config | None = None) ->
     run : Run or path
         A run, or a log that :func:`fitdiag.read` reads.
     config : Config, optional
-        Other limits or rules than the defaults.
+        Other limits or rules than the defaults, or another metric to choose the checkpoint by.
+    checkpoints : path, optional
+        The folder that holds the run's checkpoints; names are looked at, no file is opened.
+        Default: the one that the recorder noted, or one beside the log, if there is any.
 
     Returns
     -------
@@ -216,6 +234,8 @@ def diagnose(run: Run | str | os.PathLike[str], config: Config | None = None) ->
     ------
     ReadError
         If a path is given that cannot be read.
+    UsageError
+        If the run has no curve of the metric's name, or the folder of checkpoints holds none.
 
     Examples
     --------
@@ -230,12 +250,15 @@ def diagnose(run: Run | str | os.PathLike[str], config: Config | None = None) ->
     if not isinstance(run, Run):
         from fitdiag.readers import read
 
-        return diagnose(read(run), config)
+        return diagnose(read(run), config, checkpoints=checkpoints)
     config = config or _DEFAULT
     facts = measure(run)
     phases = find_phases(facts, config.pick)
     judgement = judge(facts, config.verdict)
-    checkpoint = pick(facts, phases, config.pick)
+    metric = parse_metric(config.metric) if config.metric else None
+    checkpoint = pick(facts, phases, config.pick, metric)
+    if checkpoint is not None:
+        checkpoint = attach_files(checkpoint, run, checkpoints)
     case = Case(facts=facts, judgement=judgement, phases=phases, checkpoint=checkpoint)
     outcomes = [(rule, rule.check(case)) for rule in config.rules]
     findings = [outcome for _, outcome in outcomes if isinstance(outcome, Finding)]

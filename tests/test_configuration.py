@@ -87,7 +87,7 @@ def test_rules_are_selected_and_ignored(tmp_path: Path) -> None:
         ("[verdict]\nmin_points = 2.5\n", "must be a whole number, not 2.5"),
         ("verdict = 3\n", "'verdict' must be a table, not 3"),
         ("ignore = 'FIT'\n", "must be a list of codes or families"),
-        ("ignore = ['ABC']\n", "the families are FIT, GRD, LRN, LOG"),
+        ("ignore = ['ABC']\n", "the families are FIT, GRD, LRN, LOP, LOG"),
         ("= 3\n", "is not valid TOML"),
         ("[tool.fitdiag.verdict]\ngap_share = 0.05\n", r"write \[verdict\] for \[tool.fitdiag"),
         ("[verdict]\ngap_share = 0.0\n", "must be a number of at least 1e-06, not 0.0"),

@@ -177,7 +177,8 @@ def test_readme_begins_with_the_two_commands() -> None:
     """The README names near its top one command for a report and one for the tests."""
     top = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:30])
     assert re.search(r"^python -m venv .* report sample_logs/\w+\.csv$", top, flags=re.MULTILINE)
-    assert re.search(r"^python -m venv .*-c constraints.txt.*pytest$", top, flags=re.MULTILINE)
+    tests = r"^python -m venv .*-c constraints.txt.*pytest -n auto$"
+    assert re.search(tests, top, flags=re.MULTILINE)
     log = re.search(r"report (sample_logs/\w+\.csv)$", top, flags=re.MULTILINE)
     assert log is not None
     assert (ROOT / log[1]).exists()

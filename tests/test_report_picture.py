@@ -174,12 +174,8 @@ def test_plot_returns_axes_of_pyplot_that_can_be_restyled() -> None:
     """Without axes there is a new figure with a panel for each curve group, strong lines named."""
     diagnosis = fitdiag.diagnose(LOGS / "overfitting_digits.csv")
     axes = fitdiag.plot(diagnosis)
-    assert [one.get_ylabel() for one in axes] == [
-        "Loss",
-        "Accuracy",
-        "Gradient norm",
-        "Learning rate",
-    ]
+    names = [one.get_ylabel() or one.get_title(loc="left") for one in axes]
+    assert names == ["Loss", "Accuracy", "Gradient norm", "Learning rate", "Gradient norm by layer"]
     assert plt.gcf() is axes[0].figure
     _, names = axes[0].get_legend_handles_labels()
     assert names == ["training loss", "validation loss"]

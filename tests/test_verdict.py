@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fitdiag import Run, Verdict, diagnose
+from fitdiag.rules import find_rule
 
 N = 80
 FALL = np.exp(-0.08 * np.arange(N))
@@ -183,3 +184,11 @@ def test_evidence_values_are_what_their_labels_say() -> None:
     wide = Run.from_arrays(train_loss=0.2 + 2 * FALL, val_loss=0.9 + 1.4 * FALL)
     gap = diagnose(wide).judgement.evidence[0]
     assert gap.value == pytest.approx(0.7, abs=0.02)
+
+
+def test_advice_on_a_cause_comes_before_that_on_its_symptom() -> None:
+    """Where nothing is learned and the gradient died, the first advice is about the gradient."""
+    vanishing = diagnose(find_rule("GRD006").firing())
+    codes = {finding.code for finding in vanishing.findings}
+    assert {"FIT001", "GRD006"} <= codes
+    assert vanishing.advice()[0].startswith("Replace sigmoid")

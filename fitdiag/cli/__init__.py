@@ -12,13 +12,24 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from fitdiag.cli.checkpoints import average
 from fitdiag.cli.commands import cli
+from fitdiag.cli.comparing import compare
+from fitdiag.cli.fleet import scan
+from fitdiag.cli.picking import pick
+from fitdiag.cli.watching import watch
 from fitdiag.errors import FitdiagError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["cli", "main"]
+
+cli.add_command(average)
+cli.add_command(compare)
+cli.add_command(scan)
+cli.add_command(pick)
+cli.add_command(watch)
 
 #: 128 plus the number of the signal, as every shell reports it
 INTERRUPTED = 130

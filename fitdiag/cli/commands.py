@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from fitdiag import __version__
-from fitdiag.cli.arguments import CommandGroup, parse_mappings, parse_words
-from fitdiag.cli.destinations import FORMATS, plan
+from fitdiag.cli.arguments import CommandGroup, parse_words
+from fitdiag.cli.destinations import FORMATS, STYLES, plan
+from fitdiag.cli.options import (
+    checkpoints_option,
+    config_option,
+    diagnose_logs,
+    input_format_option,
+    logs_argument,
+    mapping_option,
+    metric_option,
+    run_option,
+)
 
 if TYPE_CHECKING:
     from fitdiag.diagnosis import Diagnosis
@@ -20,37 +30,6 @@ __all__ = ["DEFAULT_FAIL_ON", "cli"]
 
 #: what ``fitdiag check`` fails on unless it is told otherwise
 DEFAULT_FAIL_ON = ("error", "overfitting", "no_learning", "diverged")
-
-_logs = click.argument("logs", type=click.Path(), nargs=-1, required=True, metavar="LOG...")
-_run = click.option(
-    "--run",
-    "number",
-    type=int,
-    metavar="N",
-    help="Which run, where the log holds several: from 1, or from -1 at the end. Default: the "
-    "last complete one.",
-)
-_mapping = click.option(
-    "--map",
-    "columns",
-    multiple=True,
-    callback=parse_mappings,
-    metavar='NAME="COLUMN"',
-    help="Which column of the log is which curve, where fitdiag cannot tell: "
-    '--map train_loss="my column". May be given several times.',
-)
-_input_format = click.option(
-    "--input-format",
-    metavar="NAME",
-    help="Read the log with this reader instead of recognising it; `fitdiag formats` lists them.",
-)
-_config = click.option(
-    "--config",
-    type=click.Path(),
-    metavar="FILE",
-    help="Limits from this TOML file. Default: the nearest fitdiag.toml, or pyproject.toml with "
-    "[tool.fitdiag], here or in a folder above.",
-)
 
 
 @click.group(
@@ -83,7 +62,7 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command()
-@_logs
+@logs_argument
 @click.option(
     "-o",
     "--output",
@@ -99,10 +78,25 @@ def cli(context: click.Context) -> None:
     type=click.Choice(FORMATS),
     help="Give only this: on standard output, or where -o says.",
 )
-@_mapping
-@_input_format
-@_run
-@_config
+@mapping_option
+@input_format_option
+@run_option
+@config_option
+@checkpoints_option
+@metric_option
+@click.option(
+    "--style",
+    type=click.Choice(STYLES),
+    default=STYLES[0],
+    show_default=True,
+    help="How large the picture is (PNG, SVG, PDF): paper fits a column of 3.3 inches, slide is "
+    "16 to 9 with large letters.",
+)
+@click.option(
+    "--title/--no-title",
+    default=None,
+    help="Whether verdict and reason stand above the picture. Default: yes, but not for paper.",
+)
 @click.option("--force", is_flag=True, help="Overwrite files that fitdiag did not write.")
 @click.option("-v", "--verbose", is_flag=True, help="Say everything in the summary.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary and no names of files.")
@@ -122,6 +116,10 @@ def report(
     input_format: str | None,
     number: int | None,
     config: str | None,
+    checkpoints: str | None,
+    metric: str,
+    style: str,
+    title: bool | None,
     force: bool,
     verbose: bool,
     quiet: bool,
@@ -143,6 +141,7 @@ def report(
     For example:
       fitdiag report logs.csv
       fitdiag report logs.csv -o out/ -o run.json
+      fitdiag report logs.csv -o figure.pdf --style paper
       fitdiag report logs.csv --format md >> "$GITHUB_STEP_SUMMARY"
       fitdiag report logs.csv --format json | jq .verdict
       fitdiag report x.csv --map train_loss="my loss" --map val_loss="dev loss"
@@ -151,23 +150,27 @@ def report(
       fitdiag report train.csv val.csv   one run in several tables
     """
     work = plan(logs[0], outputs, form, terminal=sys.stdout.isatty())
-    diagnosis = _diagnose(logs, columns, input_format, number, config)
+    diagnosis = diagnose_logs(
+        logs, columns, input_format, number, config, checkpoints=checkpoints, metric=metric
+    )
     work.check(force=force)
     printed = work.printed or ("text" if work.summary and not quiet else None)
     if printed is not None:
         if printed == "text" and os.path.isdir(logs[0]):  # noqa: PTH112 no word may raise here
             click.echo(_say_choice(diagnosis))
-        _print(diagnosis, printed, verbose=verbose, color=_wants_color(color))
+        tint = _wants_color(color)
+        _print(diagnosis, printed, verbose=verbose, color=tint, style=style, title=title)
     written: list[str] = []
     try:
-        written.extend(str(path) for path in work.write(diagnosis, force=force))
+        done = work.write(diagnosis, force=force, style=style, title=title)
+        written.extend(str(path) for path in done)
     finally:
         if written and not quiet:
             click.echo(f"Wrote {' and '.join(written)}.", err=True)
 
 
 @cli.command()
-@_logs
+@logs_argument
 @click.option(
     "--fail-on",
     callback=parse_words,
@@ -177,10 +180,25 @@ def report(
     help="Verdicts, codes or names of findings, and severities: error, warning (or worse), info "
     "(any).",
 )
-@_mapping
-@_input_format
-@_run
-@_config
+@mapping_option
+@input_format_option
+@run_option
+@config_option
+@click.option(
+    "--baseline",
+    type=click.Path(),
+    metavar="FILE",
+    help="What an earlier `fitdiag scan -o` wrote (.csv, .jsonl, .parquet): only runs that are "
+    "new, or worse than they were there, fail.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github", "sarif"]),
+    default="text",
+    show_default=True,
+    help="How to say it: lines, annotations of a GitHub workflow, or SARIF for code scanning.",
+)
 def check(
     *,
     logs: tuple[str, ...],
@@ -189,6 +207,8 @@ def check(
     input_format: str | None,
     number: int | None,
     config: str | None,
+    baseline: str | None,
+    form: str,
 ) -> int:
     """Judge the run in LOG by its exit code, for CI.
 
@@ -197,17 +217,34 @@ def check(
     when the log cannot be read or the run cannot be judged (an inconclusive
     verdict that --fail-on does not name).
 
+    A folder with several runs, or a pattern such as 'runs/*/logs.csv', is
+    checked run by run: one line for each that fails, and 3 only when a log
+    cannot be read, or no run can be judged. With --baseline only runs fail
+    that are new, or worse than they were in that scan.
+
     For example:
       fitdiag check logs.csv
       fitdiag check logs.csv --fail-on overfitting,error
       fitdiag check logs.csv --fail-on FIT002,gradient-explosion,inconclusive
+      fitdiag check runs/ --baseline fleet.csv
+      fitdiag check logs.csv --format github
+      fitdiag check logs.csv --format sarif > fitdiag.sarif
     """
-    from fitdiag.cli.checking import check_words, exit_code, lines
+    from fitdiag.cli.checking import check_words, exit_code, lines, list_notices
+    from fitdiag.cli.checking_many import are_many, check_many, echo_notices
+    from fitdiag.configuration import load_config
 
     check_words(fail_on)
-    diagnosis = _diagnose(logs, columns, input_format, number, config)
-    for line in lines(" ".join(logs), diagnosis, fail_on):
-        click.echo(line)
+    if baseline is not None or (are_many(logs) and not (columns or input_format or number)):
+        code = check_many(logs, fail_on, load_config(config), baseline, form)
+        if code is not None:
+            return code
+    diagnosis = diagnose_logs(logs, columns, input_format, number, config)
+    name = " ".join(logs)
+    if form == "text":
+        click.echo("\n".join(lines(name, diagnosis, fail_on)))
+    else:
+        echo_notices(list_notices(logs[0], diagnosis, fail_on), form)
     return exit_code(diagnosis, fail_on)
 
 
@@ -242,22 +279,6 @@ def formats() -> None:
     click.echo(formats_table())
 
 
-def _diagnose(
-    logs: tuple[str, ...],
-    columns: dict[str, str],
-    input_format: str | None,
-    number: int | None,
-    config: str | None,
-) -> Diagnosis:
-    from fitdiag.configuration import load_config
-    from fitdiag.diagnosis import diagnose
-    from fitdiag.readers import read
-
-    limits = load_config(config)
-    path = logs[0] if len(logs) == 1 else logs
-    return diagnose(read(path, format=input_format, columns=columns, run=number), limits)
-
-
 def _say_choice(diagnosis: Diagnosis) -> str:
     """Return which log of a folder was read, as wide as a summary."""
     from fitdiag.report.words import TEXT_LENGTH, clean
@@ -275,10 +296,12 @@ def _wants_color(choice: str) -> bool:
     return sys.stdout.isatty() and not plain
 
 
-def _print(diagnosis: Diagnosis, form: str, *, verbose: bool, color: bool) -> None:
+def _print(
+    diagnosis: Diagnosis, form: str, *, verbose: bool, color: bool, style: str, title: bool | None
+) -> None:
     from fitdiag.report import render
 
-    document = render(diagnosis, form, verbose=verbose, color=color)
+    document = render(diagnosis, form, verbose=verbose, color=color, style=style, title=title)
     if isinstance(document, str):
         document = document.rstrip("\n") + "\n"
         # files and programs are given UTF-8 whatever the terminal's own encoding is

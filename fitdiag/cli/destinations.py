@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from fitdiag.diagnosis import Diagnosis
 
-__all__ = ["DOCUMENTS", "FORMATS", "Work", "plan"]
+__all__ = ["DOCUMENTS", "FORMATS", "STYLES", "Work", "plan"]
 
 #: what a report can be, by the suffix of its file; text is for the terminal
 FORMATS = ("text", "html", "png", "svg", "pdf", "json", "md")
 #: those that a terminal can show
 DOCUMENTS = ("text", "html", "svg", "json", "md")
+#: what a picture can be made for
+STYLES = ("report", "paper", "slide")
 #: what is written when nothing else is asked for
 DEFAULT = ("html", "png")
 
@@ -58,7 +60,14 @@ class Work:
             if path.parent.is_dir() or path.parent not in self.folders:
                 check_place(path, form, force=force)
 
-    def write(self, diagnosis: Diagnosis, *, force: bool) -> Iterator[Path]:
+    def write(
+        self,
+        diagnosis: Diagnosis,
+        *,
+        force: bool,
+        style: str = STYLES[0],
+        title: bool | None = None,
+    ) -> Iterator[Path]:
         """Write the files, each whole or not at all, and yield each one once it is there.
 
         Raises
@@ -71,7 +80,7 @@ class Work:
         for path, form in self.files:
             if path.parent in self.folders:
                 _make_folder(path.parent)
-            yield write_report(diagnosis, path, format=form, force=force)
+            yield write_report(diagnosis, path, format=form, force=force, style=style, title=title)
 
 
 def plan(log: str, outputs: tuple[str, ...], form: str | None, *, terminal: bool) -> Work:
