@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,6 +28,66 @@ class Outcome:
     code: int
     out: str
     err: str
+
+
+class Nursery:
+    """Runs scripts that record, each in a process of its own, without importing torch for each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self._server: subprocess.Popen[str] | None = None
+
+    def _ask(self, **asked: Any) -> int:
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, "-X", "faulthandler", str(Path(__file__).with_name("nursery.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(asked) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    def _begin(self, script: str, given: tuple[object, ...]) -> tuple[int, Path, Path]:
+        self._count += 1
+        out, err = (self._folder / f"{self._count}.{name}" for name in ("out", "err"))
+        os.mkfifo(out)
+        os.mkfifo(err)
+        child = self._ask(script=script, given=[*map(str, given)], out=str(out), err=str(err))
+        return child, out, err
+
+    def run(self, script: str, *given: object) -> Outcome:
+        """Run a script to its end."""
+        child, out, err = self._begin(script, given)
+        with out.open(encoding="utf-8") as printed, err.open(encoding="utf-8") as told:
+            texts = printed.read(), told.read()
+        return Outcome(self._ask(wait=child), *texts)
+
+    @contextmanager
+    def kill(self, script: str, *given: object) -> Iterator[TextIO]:
+        """Run a script, give what it prints, and kill it by SIGKILL at the end of the block."""
+        child, out, err = self._begin(script, given)
+        with out.open(encoding="utf-8") as printed, err.open():
+            yield printed
+            os.kill(child, signal.SIGKILL)
+            self._ask(wait=child)
+
+    def close(self) -> None:
+        """End the server."""
+        if self._server is not None:
+            self._server.communicate()
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Return what runs scripts in processes of their own, many times as fast as a new Python."""
+    made = Nursery(tmp_path_factory.mktemp("nursery"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -158,3 +158,14 @@ def test_columns_can_be_mapped(tmp_path: Path) -> None:
     run = fitdiag.read(path, columns={"val_loss": "other"})
     assert run.curves["val_loss"].values.tolist() == [3, 2]
     assert run.source.columns["val_loss"] == "other"
+
+
+def test_the_kind_of_norm_is_found_wherever_it_changes(tmp_path: Path) -> None:
+    """What the norms are is read from all of a long log, in the order of its rows."""
+    path = tmp_path / "long.csv"
+    kinds = {3: "unknown", 60_000: "pre-clip unscaled global", 89_999: "as-stepped scaled"}
+    rows = [f"{i},,{1 + i:.9g},nan,{kinds.get(i, '')}" for i in range(90_000)]
+    path.write_text("\n".join(["step,epoch,train_loss,lr,grad_norm_kind", *rows]) + "\n", "utf-8")
+    kind = fitdiag.read(path).source.provenance["grad_norm"]
+    assert kind == "unknown, pre-clip, unscaled, global, as-stepped, scaled"
+    assert path.stat().st_size > 1 << 20

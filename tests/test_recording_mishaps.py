@@ -7,10 +7,9 @@ import csv
 import io
 import os
 import pickle
-import signal
-import subprocess
 import sys
 import threading
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 import fitdiag
 from fitdiag.errors import UsageError
 from fitdiag.recording import RecordingWarning
+from fitdiag.recording.clip_watch import NAME
 from fitdiag.recording.events import Loss
 from fitdiag.recording.timeline import CROWD, Timeline
 from fitdiag.recording.writer import LogWriter
@@ -156,7 +156,7 @@ def test_backward_passes_without_steps_do_not_pile_up() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks on this system")
-def test_a_fork_trains_on_without_a_word_in_the_log(log: Path) -> None:
+def test_a_fork_trains_on_without_a_word_in_the_log(log: Path, nursery: Any) -> None:
     """A child process leaves the log of its parent alone, however it ends."""
     script = """
 import os, sys, warnings, torch, fitdiag
@@ -176,16 +176,14 @@ with fitdiag.record(model, optimizer, criterion, log=sys.argv[1], flush_seconds=
     train(3, run)
     child = os.fork()
     if child == 0:
-        train(600, run)
+        train(100, run)
         assert "closed" in repr(run)
         sys.exit(0)
     assert os.waitpid(child, 0)[1] == 0
     train(3, run)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(log)], capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
+    done = nursery.run(script, log)
+    assert (done.code, done.err) == (0, "")
     assert read_steps(log) == [1, 2, 3, 4, 5, 6]
 
 
@@ -251,13 +249,10 @@ with fitdiag.record(model, optimizer, criterion, log=sys.argv[1], every=0) as ru
 
 
 @pytest.mark.parametrize("way", ["counted", "told by its size"])
-def test_an_evaluation_is_on_disk_at_its_end(log: Path, way: str) -> None:
+def test_an_evaluation_is_on_disk_at_its_end(log: Path, nursery: Any, way: str) -> None:
     """After kill -9 right after an evaluation its row is there, without a step to follow."""
-    command = [sys.executable, "-c", EVALUATED, str(log), way]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        loss = float(child.stdout.readline())
-        os.kill(child.pid, signal.SIGKILL)
+    with nursery.kill(EVALUATED, log, way) as printed:
+        loss = float(printed.readline())
     rows = read_rows(log)
     assert [(row["step"], row["epoch"]) for row in rows] == [("5", "1"), ("10", "2"), ("15", "3")]
     assert float(rows[-1]["val_loss"]) == close_to(loss)
@@ -288,7 +283,7 @@ def test_drafts_leave_no_trace(log: Path) -> None:
                 for _ in range(3):
                     loop.evaluate()
                     if not seconds:
-                        run._flow.flush()
+                        run._session.flow.flush()
                 run.log({"val_x": epoch, "val_late": 1.5} if epoch > 1 else {"val_x": epoch})
         texts.append(log.read_text())
     assert texts[0] == texts[1]
@@ -337,7 +332,7 @@ def test_the_cursor_comes_back_where_the_recording_broke_off(
             loop.step()
             if epoch == 2:
                 with pytest.warns(RecordingWarning, match="stopped"):
-                    run._give_up(ValueError("a fault"))
+                    run._session.give_up(ValueError("a fault"))
                 break
     written = terminal.getvalue()
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
@@ -445,6 +440,58 @@ def test_batches_that_are_skipped_are_no_validation(log: Path) -> None:
     assert float(row["train_loss"]) == close_to(sum(seen) / len(seen))
 
 
+@pytest.mark.parametrize("seconds", [0, 1000])
+def test_one_validation_batch_an_epoch_with_gradients_on_is_validation(
+    log: Path, seconds: float
+) -> None:
+    """What a beginner writes gives a validation curve, but for the first where it was not known."""
+    loop = Loop()
+    losses = []
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with loop.record(log, every=0, flush_seconds=seconds):
+            for _ in range(6):
+                loop.train(5)
+                losses.append(loop.criterion(loop.model(loop.x[:2]), loop.y[:2]).item())
+    rows = [row for row in read_rows(log) if row["val_loss"]]
+    late = 0 if seconds else 1
+    assert [float(row["val_loss"]) for row in rows] == close_to(losses[late:])
+    assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(1 + late, 7)]
+    assert any("LOP004" in str(each.message) for each in said) is not bool(seconds)
+
+
+def test_a_short_run_that_validates_with_gradients_on_has_validation(log: Path) -> None:
+    """Several batches in a row count from the first on, also where all is flushed at the end."""
+    loop = Loop()
+    losses = []
+    with loop.record(log, every=0, flush_seconds=1000):
+        for _ in range(3):
+            loop.train(4)
+            pair = [loop.criterion(loop.model(loop.x), loop.y).item() for _ in range(2)]
+            losses.append(sum(pair) / 2)
+    rows = read_rows(log)
+    assert [float(row["val_loss"]) for row in rows] == close_to(losses)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("seconds", [0, 1000])
+def test_training_that_stays_in_eval_mode_is_training(log: Path, seconds: float) -> None:
+    """Where train mode is never switched back on, steps make training losses and epochs still."""
+    loop = Loop()
+    with loop.record(log, every=0, flush_seconds=seconds):
+        for _ in range(4):
+            seen = [loop.step() for _ in range(5)]
+            loop.model.eval()
+            with torch.no_grad():
+                held_out = loop.criterion(loop.model(loop.x[:3]), loop.y[:3]).item()
+    rows = read_rows(log)
+    assert [(row["step"], row["epoch"]) for row in rows] == [
+        (str(5 * epoch), str(epoch)) for epoch in range(1, 5)
+    ]
+    assert float(rows[-1]["train_loss"]) == close_to(sum(seen) / 5)
+    assert float(rows[-1]["val_loss"]) == close_to(held_out)
+
+
 def test_criteria_in_other_threads_do_not_hide_each_other(log: Path) -> None:
     """While one thread is inside the criterion, another one's loss is noted all the same."""
     loop = Loop()
@@ -521,19 +568,15 @@ def test_clipping_leaves_the_norm_from_before_and_what_it_did(log: Path, way: st
     assert min(expected) < 1
 
 
-def test_clipping_of_other_gradients_is_not_taken_for_ours(log: Path) -> None:
-    """A part of the parameters, another norm, or gradients changed since: measured as they are."""
+def test_gradients_that_changed_since_they_were_clipped_are_measured(log: Path) -> None:
+    """What was clipped and then replaced is recorded as the optimizer gets it."""
     loop = Loop()
     with loop.record(log, every=1):
         for i in range(4):
             loop.optimizer.zero_grad()
             loop.criterion(loop.model(loop.x), loop.y).backward()
             parameters = list(loop.model.parameters())
-            if i == 0:
-                torch.nn.utils.clip_grad_norm_(parameters[:2], 0.1)
-            elif i == 1:
-                torch.nn.utils.clip_grad_norm_(parameters, 0.1, norm_type=1.0)
-            elif i == 2:
+            if i == 2:
                 torch.nn.utils.clip_grad_norm_(parameters, 0.1)
                 for p in parameters:
                     p.grad = None if p.grad is None else p.grad * 2
@@ -548,19 +591,23 @@ def test_clipping_of_other_gradients_is_not_taken_for_ours(log: Path) -> None:
 
 def test_the_function_that_clips_is_put_back(tmp_path: Path) -> None:
     """Nested recordings share one wrapper, and the last to leave restores torch."""
-    original: Any = torch.nn.utils.clip_grad_norm_
+    module: Any = torch.nn.utils.clip_grad
+    scaler: Any = torch.amp.GradScaler
+    public, step, unscale = torch.nn.utils.clip_grad_norm_, scaler.step, scaler.unscale_
+    original = getattr(module, NAME)
     loop = Loop()
     with loop.record(tmp_path / "a.csv") as outer:
-        wrapped: Any = torch.nn.utils.clip_grad_norm_
+        wrapped = getattr(module, NAME)
         assert wrapped is not original
-        assert wrapped.__doc__ == original.__doc__
+        assert torch.nn.utils.clip_grad_norm_ is public
+        assert scaler.step is not step
         with loop.record(tmp_path / "b.csv"):
             loop.step()
-        assert torch.nn.utils.clip_grad_norm_ is wrapped
+        assert getattr(module, NAME) is wrapped
         outer.close()
-        assert torch.nn.utils.clip_grad_norm_ is original
-        assert torch.nn.utils.clip_grad.clip_grad_norm_ is original
-    assert pickle.loads(pickle.dumps(original)) is original  # noqa: S301 our own bytes
+        assert getattr(module, NAME) is original
+        assert (scaler.step, scaler.unscale_) == (step, unscale)
+    assert pickle.loads(pickle.dumps(public)) is public  # noqa: S301 our own bytes
 
 
 # ---------------------------------------------------------------------- what the user passes

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import fitdiag
-from fitdiag.recording import RecordingWarning
 from fitdiag.recording.norms import ShardedGradientError, measure_norms
+from fitdiag.recording.roster import Roster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 def total(gradients: list[Tensor | None]) -> float:
     """Return the global norm from the vectors that were measured."""
-    vectors = measure_norms(gradients)
-    return math.hypot(*(value for vector in vectors for value in vector.tolist()))
+    norms = measure_norms(gradients)
+    assert norms is not None
+    return math.hypot(*(value for vector in norms.vectors for value in vector.tolist()))
 
 
 def by_hand(tensors: list[Tensor]) -> float:
@@ -73,14 +74,18 @@ def test_sparse_gradients_are_coalesced_and_left_alone() -> None:
 
 def test_no_gradient_has_no_norm() -> None:
     """Without any gradient there is nothing to measure, and nothing raises."""
-    assert measure_norms([]) == []
-    assert measure_norms([None, None]) == []
+    assert measure_norms([]) is None
+    assert measure_norms([None, None]) is None
 
 
-def test_long_tensors_keep_their_digits() -> None:
-    """At three million elements the norm is right to 1e-5, and in float32 all along."""
-    gradient = torch.rand(3_000_000, generator=torch.Generator().manual_seed(0))
-    assert total([gradient]) == pytest.approx(by_hand([gradient]), rel=1e-5)
+@pytest.mark.parametrize("count", [2**19, 20_000_000])
+def test_long_tensors_keep_their_digits(count: int) -> None:
+    """At the longest that goes in one piece, and far beyond it, the norm is right to 1e-5."""
+    gradient = torch.rand(count, generator=torch.Generator().manual_seed(0))
+    exact = math.sqrt(
+        sum(part.double().pow(2).sum().item() for part in torch.split(gradient, 1 << 20))
+    )
+    assert total([gradient, torch.zeros(2)]) == pytest.approx(exact, rel=1e-5)
 
 
 def test_norms_keep_no_graph() -> None:
@@ -88,7 +93,71 @@ def test_norms_keep_no_graph() -> None:
     x = torch.ones(3, requires_grad=True)
     (gradient,) = torch.autograd.grad((x**3).sum(), x, create_graph=True)
     assert gradient.requires_grad
-    assert not any(vector.requires_grad for vector in measure_norms([gradient]))
+    norms = measure_norms([gradient])
+    assert norms is not None
+    assert not any(vector.requires_grad for vector in norms.vectors)
+
+
+def test_each_norm_is_known_by_its_place() -> None:
+    """Missing, long and mixed gradients: each element of the norms says whose it is."""
+    gradients = [None, torch.ones(4), torch.ones(2**20), torch.ones(9).double(), None]
+    norms = measure_norms(gradients)
+    assert norms is not None
+    assert norms.places is not None
+    squares = dict.fromkeys(norms.places, 0.0)
+    values = [value for vector in norms.vectors for value in vector.tolist()]
+    for place, value in zip(norms.places, values, strict=True):
+        squares[place] += value**2
+    assert {place: math.sqrt(square) for place, square in squares.items()} == pytest.approx(
+        {1: 2.0, 2: 1024.0, 3: 3.0}
+    )
+
+
+def step_with(gradients: list[Tensor | None], roster: Roster) -> float:
+    """Return the global norm that a roster measures, whichever way it takes."""
+    norms = roster.measure(gradients)
+    assert norms is not None
+    assert not any(vector.requires_grad for vector in norms.vectors)
+    return math.hypot(*(float(v) for vector in norms.vectors for v in vector.reshape(-1)))
+
+
+def test_gradients_that_change_their_kind_are_measured_all_the_same() -> None:
+    """After many plain steps come sparse, missing, half, double and graph-carrying gradients."""
+    table, bias = nn.Parameter(torch.ones(6, 3)), nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([table, bias], lr=0.1)
+    roster = Roster(optimizer, [table, bias])
+    plain: list[Tensor | None] = [torch.ones(6, 3), torch.ones(2)]
+    sparse, dense = make_sparse()
+    x = torch.ones(2, requires_grad=True)
+    (graph,) = torch.autograd.grad((x**3).sum(), x, create_graph=True)
+    others: list[tuple[list[Tensor | None], float]] = [
+        ([sparse, None], by_hand([dense])),
+        ([torch.ones(6, 3), None], math.sqrt(18)),
+        ([torch.full((6, 3), 60_000.0).half(), torch.ones(2).half()], 60_000 * math.sqrt(18)),
+        ([torch.ones(6, 3).half(), torch.ones(2).double()], math.sqrt(20)),
+        ([torch.ones(6, 3), torch.full((2,), 60_000.0).half()], math.sqrt(18 + 2 * 60_000.0**2)),
+        ([torch.ones(6, 3), graph], math.sqrt(36)),
+        ([torch.ones(6, 3), torch.arange(2)], math.sqrt(19)),
+    ]
+    for gradients, expected in others:
+        for _ in range(3):
+            assert step_with(plain, roster) == pytest.approx(math.sqrt(20))
+        assert step_with(gradients, roster) == pytest.approx(expected, rel=1e-5)
+    assert roster.measure([None, None]) is None
+
+
+def test_with_every_gradients_are_measured_at_these_steps_only(tmp_path: Path) -> None:
+    """With every=5 the norm in a row is that of its own step, and the others are not measured."""
+    parameter = nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    with fitdiag.record(nn.Linear(1, 1), optimizer, log=tmp_path / "l.csv", every=5) as run:
+        for step in range(1, 13):
+            parameter.grad = torch.full((1,), float(step))
+            optimizer.step()
+            run.log(train_loss=1.0)
+    rows = [line.split(",") for line in run.path.read_text().splitlines()]
+    at = rows[0].index("grad_norm")
+    assert [(row[0], row[at]) for row in rows[1:] if row[at]] == [("5", "5"), ("10", "10")]
 
 
 class Sharded(torch.Tensor):
@@ -99,22 +168,10 @@ class Sharded(torch.Tensor):
         return torch.Tensor(self)
 
 
-def test_sharded_gradients_are_not_guessed(tmp_path: Path) -> None:
-    """The norm of a part is not given out as the norm of the whole: it stays empty, and is said."""
+def test_sharded_gradients_are_not_taken_for_whole_ones() -> None:
+    """The norm of a part is not given out as the norm of the whole."""
     with pytest.raises(ShardedGradientError):
         measure_norms([torch.ones(2).as_subclass(Sharded)])
-    parameter = nn.Parameter(torch.ones(2))
-    optimizer = torch.optim.SGD([parameter], lr=0.1)
-    run = fitdiag.record(nn.Linear(1, 1), optimizer, log=tmp_path / "logs.csv")
-    run.__enter__()
-    run.log(train_loss=1.0)  # the row of step 0
-    for _ in range(2):
-        parameter.grad = torch.ones(2).as_subclass(Sharded)
-        optimizer.step()
-    with pytest.warns(RecordingWarning, match="sharded"):
-        run.close()
-    lines = run.path.read_text().splitlines()
-    assert [line.split(",")[5] for line in lines[1:]] == ["", "", ""]
 
 
 def test_scaled_gradients_are_unscaled(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ class Loop:
     def step(self, compute: Callable[..., Any] = F.mse_loss, count: int = 1) -> None:
         """Train."""
         for _ in range(count):
+            self.optimizer.zero_grad()
             loss = compute(self.model(torch.ones(4, 2)), torch.ones(4, 1))
             torch.autograd.backward(loss)
             self.optimizer.step()
@@ -110,7 +111,7 @@ def test_missing_losses_are_said_while_it_is_not_too_late(log: Path) -> None:
         loop.step(count=PATIENCE)
 
 
-@pytest.mark.parametrize("way", ["logged", "watched", "criterion"])
+@pytest.mark.parametrize("way", ["logged", "tasks", "watched", "criterion"])
 def test_losses_that_come_are_not_missed(log: Path, way: str) -> None:
     """Whoever logs, watches or hooks a loss hears nothing."""
     criterion = nn.MSELoss()
@@ -120,6 +121,9 @@ def test_losses_that_come_are_not_missed(log: Path, way: str) -> None:
         if way == "logged":
             loop.step(count=3)
             run.log(train_loss=0.5)
+        if way == "tasks":
+            weight = loop.model.weight
+            run.tasks({"one": weight.sum(), "two": weight.square().sum()}, shared=loop.model)
         loop.step(run.loss(F.mse_loss) if way == "watched" else criterion)
 
     assert hear(loop, train) == []

@@ -58,7 +58,10 @@ def kill_one(log: Path, seconds: float) -> int:
     child = os.fork()
     if not child:
         os.close(reading)
-        train(log, writing)
+        try:
+            train(log, writing)
+        finally:
+            os._exit(1)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.readline()
@@ -76,6 +79,7 @@ def main() -> None:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     CHANCE.seed(seed)
     torch.set_num_threads(1)
+    assert callable(fitdiag.record)  # loaded here, once, and not in each child
     lost_most = rows = 0
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "logs.csv"

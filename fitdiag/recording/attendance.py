@@ -48,7 +48,8 @@ class Attendance:
             elif isinstance(event, Loss):
                 self._losses += 1
             elif isinstance(event, Logged) and not self._logged:
-                self._logged = any(name.endswith("loss") for name in event.values)
+                names = list(event.values)  # "train_loss/ctr" is the loss of a task
+                self._logged = any(n.endswith("loss") or "_loss/" in n for n in names)
 
     def complain(self, *, called: bool, closing: bool) -> str | None:
         """Return what there is to say about losses that did not come, or None.

@@ -99,6 +99,7 @@ class Loss:
         "recomputed",
         "seed",
         "source",
+        "stepped",
         "training",
         "value",
         "weight",
@@ -127,6 +128,7 @@ class Loss:
         self.forward = forward
         self.awaited = awaited
         self.recomputed = False
+        self.stepped = False  # in evaluation mode, and the only kind that the next step uses
         self.backward: int | None = None
         self.seed: Any = None
         self.output_nr = 0

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from fitdiag.errors import WriteError
+from fitdiag.errors import FitdiagError, WriteError
 from fitdiag.recording.attendance import Attendance
 from fitdiag.recording.checkpoints.attachment import begin_keeper, make_keeper
 from fitdiag.recording.checkpoints.resuming import find_resumed
@@ -133,11 +133,14 @@ class Session:
         ------
         WriteError
             If the log cannot be written, or is being recorded to already.
+        UsageError
+            If no checkpoint can be kept of such a model.
         """
         if self.writes:
             if self.path in _writing:
                 raise WriteError(
-                    f"{self.path} is being recorded to already: give log= another name"
+                    f"{self.path} is being recorded to already: close() the recorder that does, "
+                    "or give log= another name"
                 )
             self._resume()
             self.writer.begin(self.resumed)
@@ -151,9 +154,13 @@ class Session:
         try:
             begin_keeper(self)
             self._attach()
-        except BaseException:
+        except BaseException as problem:
             self.finish(failed=True)
-            raise
+            if isinstance(problem, FitdiagError) or not isinstance(problem, Exception):
+                raise
+            self.entered = True
+            self.give_up(problem)  # a fault of ours keeps no training from its beginning
+            return
         self.intake.live = self.entered = True
 
     def _resume(self) -> None:

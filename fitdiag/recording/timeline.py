@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from fitdiag.recording.averages import Mean, NormWindow, Recipe, combine
 from fitdiag.recording.evaluation import Evaluation
 from fitdiag.recording.events import EpochMark, Event, Logged, Loss, Scaled, Step
+from fitdiag.recording.leftovers import Leftovers, is_unused
 from fitdiag.recording.rows import Row
 from fitdiag.recording.scaling import LossScale
 
@@ -68,10 +69,7 @@ class Timeline:
         self._epoch_length = 0  # how many steps it had
         self._last_row = 0
         self._fresh = True  # without optimizer steps: the next logged values begin a row
-        self._bare_validation = False  # validation losses without no_grad or eval have been seen
-        self._proper_validation = False  # validation losses that no_grad or eval tells
-        self._unused = 0  # losses in training mode since the last step that nothing used
-        self._streak = 0  # steps in a row before which there were such losses
+        self._leftovers = Leftovers()
         self._part_counts: dict[tuple[int | None, int], int] = {}  # losses summed, by place
         self._varies = False  # sums are over ever different numbers of losses
         self._trained_in_train_mode = False
@@ -93,7 +91,7 @@ class Timeline:
         while self._queue:  # what an interrupt leaves here is taken the next time
             event = self._queue.popleft()
             if isinstance(event, Loss):
-                if not (_is_unused(event) and self._is_passed_over(event, trained)):
+                if not (is_unused(event) and self._is_passed_over(event, trained)):
                     self._take_loss(event, self._classify(event))
             elif isinstance(event, Step):
                 self._take_step(event)
@@ -105,28 +103,21 @@ class Timeline:
                 self._take_mark(event)
 
     def _look_ahead(self, events: Sequence[Event]) -> None:
-        """Tell losses that a loop evaluates in training mode from batches that it skips.
-
-        Both are losses that no backward pass reaches. Validation comes before each step, or is
-        several in a row; a loop that has another way of evaluating skips them.
-        """
-        for event in events:
-            if isinstance(event, Step):
-                self._streak = self._streak + 1 if self._unused else 0
-                self._unused = 0
-            elif isinstance(event, Loss) and _is_unused(event):
-                self._unused += math.isfinite(event.value)
-            elif isinstance(event, Loss) and event.phase is None:
-                self._proper_validation |= event.backward is None
-            several = self._unused > 1 and self._has_steps()
-            if (several or self._streak > 1) and not self._proper_validation:
-                self._bare_validation = True
+        """Tell what losses are that nothing uses, before any of them is taken."""
+        known = self._leftovers.are_validation
+        missed = self._leftovers.look(events, stepped=self._has_steps())
+        if not known and not self._exact:
+            self.epoch += missed
 
     def _is_passed_over(self, unused: Loss, trained: set[str]) -> bool:
         """Tell whether a loss that nothing used is neither validation nor a sign of divergence."""
         if trained and unused.source not in trained:
             return True
-        return unused.phase is None and not self._bare_validation and math.isfinite(unused.value)
+        return (
+            unused.phase is None
+            and not self._leftovers.are_validation
+            and math.isfinite(unused.value)
+        )
 
     def _classify(self, loss: Loss) -> str | None:
         """Return the phase that a loss was evaluated in, or None for a training loss."""
@@ -137,10 +128,10 @@ class Timeline:
         if loss.backward is not None:
             self._trained_in_train_mode = self._trained_in_train_mode or loss.training
             attacked = not loss.training and self._trained_in_train_mode
-            return "val" if attacked else None
+            return "val" if attacked and not loss.stepped else None
         if not loss.training:
             return "val"
-        return "val" if self._bare_validation else None
+        return "val" if self._leftovers.are_validation else None
 
     def _take_loss(self, loss: Loss, phase: str | None) -> None:
         self._captured = True
@@ -383,8 +374,3 @@ class Timeline:
             sizes = self._sizes.get(phase, set())
             if len(sizes) == 1:
                 losses.cut(min(sizes))
-
-
-def _is_unused(loss: Loss) -> bool:
-    """Tell whether a loss could have been trained on, and was not."""
-    return loss.grad and loss.backward is None and loss.training

@@ -10,6 +10,7 @@ from torch import nn
 from fitdiag.recording.events import Loss
 from fitdiag.recording.hygiene.places import find_place
 from fitdiag.recording.hygiene.watcher import Watcher, is_held_out
+from fitdiag.recording.leftovers import Leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,7 @@ class EvaluationWatcher(Watcher):
         self._unused: list[tuple[Loss, Place | None]] = []
         self._needs_inputs = False  # gradients of inputs make up the loss
         self._flushes = 0
+        self._leftovers = Leftovers()
         self._rows = 0  # times that several in a row in training mode were not used
 
     # ------------------------------------------------------------------ without gradients
@@ -123,7 +125,7 @@ class EvaluationWatcher(Watcher):
             return  # sums over several forward passes, or an attack that needs the gradients
         used = {event.forward for event, _ in unused if event.backward is not None}
         left = [(e, p) for e, p in unused if e.backward is None and e.forward not in used]
-        if len(left) < 2 or self._needs_inputs:
+        if len(left) < (1 if self._leftovers.lone else 2) or self._needs_inputs:
             return
         self.informed.add("LOP004")
         bare = all(_is_bare(event) for event, _ in left)
@@ -139,6 +141,8 @@ class EvaluationWatcher(Watcher):
     def inspect(self, events: Sequence[Event]) -> None:
         """Look for losses that could be trained on and were not, which calls for a closer look."""
         self._flushes += 1
+        if not self._leftovers.are_validation:
+            self._leftovers.look(events, stepped=True)
         seldom = self._flushes > OFTEN and self._flushes & (self._flushes - 1)
         if seldom or self.wants_losses or "LOP004" in self.scene.teller.told:
             return
@@ -147,11 +151,13 @@ class EvaluationWatcher(Watcher):
             for event in events
             if event.__class__ is Loss and event.backward is None and _is_bare(event)
         ]
-        self.wants_losses = len({event.forward for event in idle}) > 1
+        self.wants_losses = len({event.forward for event in idle}) > 1 or self._leftovers.lone
 
     def close(self) -> None:
-        """Settle what came after the last step."""
+        """Settle what came after the last step, and tell what a short run showed too late."""
         self._settle()
+        if self._leftovers.are_validation and not self._needs_inputs and self.scene.moody:
+            self.tell("LOP003", f"{_MODE}.", None, sampled=False)
 
 
 def _is_bare(event: Loss) -> bool:

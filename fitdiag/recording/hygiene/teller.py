@@ -89,8 +89,7 @@ class Teller:
             reason = str(problem) or type(problem).__name__
             names = " and ".join(filter(None, (", ".join(codes[:-1]), codes[-1])))
             self._notices.say(
-                f"{names} cannot be watched, the recording goes on. The reason: "
-                f"{reason}"
+                f"{names} cannot be watched, the recording goes on. The reason: {reason}"
             )
 
     def publish(self, codes: tuple[str, ...]) -> None:
