@@ -122,7 +122,9 @@ def _by_stretches(differences: Array, n: int) -> Array:
 def _places(n: int, given: int) -> tuple[Array, Array]:
     """Return n points, and the centres of the stretches of so many differences of them."""
     count = min(max(given // 24, 1), 8)
-    return np.arange(float(n)), (np.arange(count) + 0.5) * (given // count) + (n - given - 1) / 2
+    centres: Array = (np.arange(float(count)) + 0.5) * (given // count) + (n - given - 1) / 2
+    index: Array = np.arange(float(n))
+    return index, centres
 
 
 def _without_outliers(rows: Array, noise: Array) -> Array:

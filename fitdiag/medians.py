@@ -86,6 +86,8 @@ def running_median(values: Array, window: int) -> Array:
     """
     packed = np.ascontiguousarray(values)
     shape = (*packed.shape[:-1], packed.shape[-1] - window + 1, window)
-    views: Array = np.ndarray(shape, packed.dtype, packed, strides=(*packed.strides, packed.itemsize))
+    views: Array = np.ndarray(
+        shape, packed.dtype, packed, strides=(*packed.strides, packed.itemsize)
+    )
     middle: Array = np.partition(views, window // 2, axis=-1)[..., window // 2]
     return middle

@@ -151,3 +151,28 @@ def test_the_denoised_curve_stays_within_what_was_seen(values: list[float]) -> N
     slack = 1e-9 * (1 + np.abs(array).max())
     assert smooth.min() >= array.min() - slack
     assert smooth.max() <= array.max() + slack
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 16, 25, 200, 400])
+def test_curves_denoised_together_are_the_same_as_alone(n: int) -> None:
+    """Whatever stands beside a curve, its denoised values are the same to the last digit."""
+    rng = np.random.default_rng(n)
+    rows = np.stack([fall(n) + rng.normal(0, sigma, n) for sigma in (0.0, 0.01, 0.3)])
+    rows[1, n // 2] += 50
+    together = denoise(rows)
+    for at, row in enumerate(rows):
+        for part, alone in zip(together, denoise(row), strict=True):
+            assert np.array_equal(part[at], alone)
+
+
+def test_curves_of_many_lengths_are_measured_as_each_alone() -> None:
+    """A run's signals are those of its curves, also where one explodes and lengths differ."""
+    rng = np.random.default_rng(3)
+    val = np.where(np.arange(200) % 5 == 4, fall(200) + rng.normal(0, 0.1, 200), np.nan)
+    norm = np.exp(rng.normal(0, 0.1, 200))
+    norm[150:] *= 1e6
+    run = Run.from_arrays(train_loss=fall(200), val_loss=val, grad_norm=norm)
+    signals = measure(run).signals()
+    assert len(signals) == 3
+    for name, signal in signals.items():
+        assert np.array_equal(signal.smooth, prepare(run.curves[name]).smooth)

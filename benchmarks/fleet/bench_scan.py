@@ -203,23 +203,33 @@ def bench_again(folder: Path, runs: int) -> None:
     )
 
 
-def bench_linear(folder: Path, runs: int, rounds: int) -> None:
-    small = folder.parent / "small"
+def link_runs(folder: Path, source: Path, times: int) -> None:
+    """Make a larger tree of the same logs: folders of its own, with hard links in them."""
+    for copy in range(times):
+        for group in source.iterdir():
+            for run in group.iterdir():
+                place = folder / f"{copy:03}-{group.name}" / run.name
+                place.mkdir(parents=True)
+                os.link(run / "logs.csv", place / "logs.csv")
+
+
+def bench_linear(folder: Path, runs: int, times: int, rounds: int) -> None:
+    small, large = folder.parent / "small", folder.parent / "large"
     small.mkdir()
     for group in sorted(folder.iterdir())[:10]:
         (small / group.name).symlink_to(group)
     few = sum(1 for _ in small.glob("*/*/logs.csv"))
-    told = interleave(
-        {
-            name: scan_command(place, 2, "--no-cache")
-            for name, place in (("few", small), ("many", folder))
-        },
-        rounds,
-    )
-    ratio = (told["many"].work / runs) / (told["few"].work / few)
-    print(
-        f"processor time a run at {runs:,} runs over that at {few:,}: {ratio:.2f} (start included)"
-    )
+    places = {few: small, runs: folder}
+    if times > 1:
+        link_runs(large, folder, times)
+        places[runs * times] = large
+    commands = {str(size): scan_command(at, 2, "--no-cache") for size, at in places.items()}
+    told = interleave(commands, rounds)
+    for size, cost in zip(places, told.values(), strict=True):
+        print(
+            f"{size:8,} runs: {size / cost.wall:6.0f} runs/s, {1000 * cost.work / size:5.2f} ms of "
+            f"processor a run, {cost.peak / 1e6:5.0f} MB (load {os.getloadavg()[0]:.1f})"
+        )
 
 
 def bench_dask(folder: Path, rounds: int) -> None:
@@ -264,11 +274,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--times", type=int, default=10, help="the largest tree over --runs")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sections", default="scan,again,linear,dask,tensorboard")
     parser.add_argument("--tensorboard-python", default=sys.executable)
     parser.add_argument("--make-events", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    print(f"load at the beginning: {os.getloadavg()[0]:.1f}")
     if options.make_events:
         write_events(Path(options.make_events), options.runs, options.epochs)
         return
@@ -282,7 +294,7 @@ def main() -> None:
         if "again" in sections:
             bench_again(folder, options.runs)
         if "linear" in sections:
-            bench_linear(folder, options.runs, options.rounds)
+            bench_linear(folder, options.runs, options.times, options.rounds)
         if "dask" in sections:
             bench_dask(folder, options.rounds)
         if "tensorboard" in sections:

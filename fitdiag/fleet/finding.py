@@ -5,12 +5,15 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fitdiag.errors import UsageError
 from fitdiag.readers.registry import sniff_folder
+from fitdiag.readers.tensorboard import TENSORBOARD
 from fitdiag.readers.tensorboard.layout import MARK, is_split
 from fitdiag.readers.walk import DOT_FOLDERS, NO_LOGS, SKIPPED
 from fitdiag.source import META, is_sibling
@@ -27,6 +30,9 @@ MOST_FILES = 20_000
 
 #: endings of a file that is a table or a text by itself, and no part of a folder that is one log
 SINGLE = frozenset({".csv", ".tsv", ".txt", ".log", ".out", ".dat"})
+
+#: what writers of event files call them
+_EVENTS = re.compile(r"events\.out\.tfevents\.\d+\..+\.(\d+|v2)")
 
 #: endings and names of files that hold settings: a change there is a change of the run
 SETTINGS_ENDINGS = (".yaml", ".yml", ".toml")
@@ -187,7 +193,7 @@ def _search(root: str, tally: Tally, seen: set[tuple[int, int]]) -> Iterator[Can
         tally.folders += 1
         entries = _Entries(listing)
         yield from entries.problems
-        whole = None if shortcut and entries.is_plain() else _find_whole(place, entries)
+        whole = _find_whole(place, entries, shortcut=shortcut)
         if whole is not None:
             yield _take_folder(place, above, whole.name)
             continue
@@ -249,6 +255,12 @@ class _Entries:
             tables += ending in SINGLE
         return tables < 2
 
+    def are_events(self) -> bool:
+        """Tell whether there is nothing but event files here, as their writers name them."""
+        if self.folders or self.hidden or not self.files:
+            return False
+        return all(_EVENTS.fullmatch(name) for name in self.files)
+
     def mark_settings(self) -> str:
         """Return what changes when a file of settings changes."""
         return " ".join(_mark(self.files[name]) for name in self.files if _holds_settings(name))
@@ -259,12 +271,14 @@ class _Entries:
         return "" if beside is None else _mark(beside)
 
 
-def _find_whole(place: str, entries: _Entries) -> Reader | None:
+def _find_whole(place: str, entries: _Entries, *, shortcut: bool) -> Reader | None:
     """Return the reader to which a folder is one log; a tree of trainings is none."""
-    from pathlib import Path
-
+    if shortcut and entries.is_plain():
+        return None
     if not entries.files and not entries.folders:
         return None
+    if shortcut and entries.are_events():
+        return TENSORBOARD
     try:
         found = sniff_folder(Path(place))
     except OSError:

@@ -59,6 +59,8 @@ class Wanted:
         Which of them names splits instead of holding numbers.
     groups : tuple of int
         Which of them name runs.
+    data : bytes or None
+        The whole file, where it has been read already.
     """
 
     path: Path
@@ -67,6 +69,7 @@ class Wanted:
     columns: Sequence[int]
     split: int | None
     groups: tuple[int, ...] = ()
+    data: bytes | None = None
 
     def open_rows(self) -> IO[str]:
         """Open the file behind its header."""
@@ -127,14 +130,14 @@ def read_grid(wanted: Wanted) -> Grid:
     ReadError
         Naming the line, if the file cannot be cut into cells.
     """
-    if wanted.path.stat().st_size > files.HEAD_BYTES:
+    if wanted.data is None and wanted.path.stat().st_size > files.HEAD_BYTES:
         return _read_large(wanted)
     return _read_small(wanted)
 
 
 def _read_small(wanted: Wanted) -> Grid:
     skip = wanted.dialect.skip
-    data = wanted.path.read_bytes()
+    data = wanted.path.read_bytes() if wanted.data is None else wanted.data
     plain = cut_plain(data, wanted)
     if plain is not None:
         return Grid(columns=plain)

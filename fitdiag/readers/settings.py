@@ -55,6 +55,10 @@ BELOW = (".hydra/config.yaml", "files/config.yaml")
 #: what follows a log's own name in the name of a configuration that is its alone
 ENDINGS = (".yaml", ".yml", ".config.json", ".config.yaml", ".args.json", ".hparams.yaml")
 
+#: endings of files, and names of folders, that may hold settings
+_ENDINGS = (".yaml", ".yml", ".json")
+_FOLDERS = frozenset({"params", ".hydra", "files"})
+
 _LOG_FOLDER = re.compile(
     r"(csv_|lightning_|tb_|wandb_)?logs?|tensorboard|tb|runs?|events|metrics|version_\d+|train|val"
     r"|csv|checkpoints|output|summar(y|ies)",
@@ -110,9 +114,10 @@ def _look_around(path: Path) -> Iterator[Mapping[str, Scalar]]:
     """Yield what lies beside a log, the nearest first."""
     is_folder = path.is_dir()
     folder = path if is_folder else path.parent
-    if not is_folder:
-        names = _list_folder(folder)
-        own = {path.stem + ending for ending in ENDINGS} - {path.name}
+    names = frozenset() if is_folder else _list_folder(folder)
+    if names:
+        stem = path.stem
+        own = {stem + ending for ending in ENDINGS} - {path.name}
         for name in sorted(own & names):
             yield _read_file(folder / name)
     for _ in range(CLIMB + 1):
@@ -126,6 +131,8 @@ def _look_around(path: Path) -> Iterator[Mapping[str, Scalar]]:
 def _read_folder(folder: Path) -> Mapping[str, Scalar]:
     """Return the settings of the first configuration in a folder that holds any."""
     names = _list_folder(folder)
+    if not names:
+        return {}
     for name in (*(name for name in NAMES if name in names), *BELOW):
         if "/" in name and name.partition("/")[0] not in names:
             continue
@@ -149,12 +156,9 @@ def _list_once(folder: str, modified: int) -> frozenset[str]:  # noqa: ARG001  #
     kept = set()
     with os.scandir(folder) as entries:
         for _, entry in zip(range(ENTRIES), entries, strict=False):
-            if entry.name.endswith((".yaml", ".yml", ".json")) or entry.name in (
-                "params",
-                ".hydra",
-                "files",
-            ):
-                kept.add(entry.name)
+            name = entry.name
+            if name.endswith(_ENDINGS) or name in _FOLDERS:
+                kept.add(name)
     return frozenset(kept)
 
 

@@ -85,11 +85,19 @@ def _read(path: Path, columns: Mapping[str, str]) -> list[Run]:
         plan.notes.append(f"The file does not name its columns: read {named.replace('_', ' ')}.")
     if not columns:
         check_side(path, sample, plan)
-    return read_columns(path, dialect, encoding, plan, name=TABLE.name, native=False)
+    whole = files.keep_whole(head)
+    return read_columns(path, dialect, encoding, plan, name=TABLE.name, native=False, data=whole)
 
 
 def read_columns(
-    path: Path, dialect: Dialect, encoding: str, plan: Plan, *, name: str, native: bool
+    path: Path,
+    dialect: Dialect,
+    encoding: str,
+    plan: Plan,
+    *,
+    name: str,
+    native: bool,
+    data: bytes | None = None,
 ) -> list[Run]:
     """Read the columns of a plan and make the runs.
 
@@ -107,6 +115,8 @@ def read_columns(
         The reader's name.
     native : bool
         Whether fitdiag wrote it.
+    data : bytes, optional
+        The whole file, where it has been read already.
 
     Raises
     ------
@@ -120,6 +130,7 @@ def read_columns(
         columns=list_wanted(plan),
         split=plan.split,
         groups=plan.groups,
+        data=data,
     )
     grid = read_grid(wanted)
     table = Table(
@@ -130,8 +141,9 @@ def read_columns(
         native=native,
     )
     ragged = grid.ragged
-    is_short = _is_short(path, dialect, encoding)
-    if is_short or (native and not files.read_tail(path).endswith(b"\n")):
+    tail = files.read_tail(path) if data is None else data[-files.TAIL_BYTES :]
+    is_short = _is_short(tail, dialect, encoding)
+    if is_short or (native and not tail.endswith(b"\n")):
         plan.notes.append("The last line was not finished; it was left out.")
         table = table.select(slice(0, -1))
         ragged -= is_short
@@ -210,11 +222,10 @@ def _is_numeric(cells: tuple[str, ...]) -> bool:
     return 2 * sum(map(is_number, filled)) >= len(filled)
 
 
-def _is_short(path: Path, dialect: Dialect, encoding: str) -> bool:
+def _is_short(tail: bytes, dialect: Dialect, encoding: str) -> bool:
     """Tell whether the last line breaks off: no line end, and too few cells."""
     if encoding.startswith(("utf-16", "utf-32")):
         return False
-    tail = files.read_tail(path)
     if tail.endswith((b"\n", b"\r")):
         return False
     lines = [line for line in split_lines(decode(tail, encoding)) if line.strip()]

@@ -80,11 +80,14 @@ def decimate(x: Array, y: Array, most: int = MOST_POINTS) -> tuple[Array, Array]
     -------
     x, y : ndarray of float, shape (m,)
     """
-    finite = np.flatnonzero(np.isfinite(y))
+    known = np.isfinite(y)
+    finite = np.flatnonzero(known)
     kept = finite
     if finite.size > most:
         kept = _extremes(finite, y[finite], most // 2)
-    breaks = _gap_starts(np.isfinite(y)) if finite.size < y.size else kept[:0]
+    if finite.size == y.size:
+        return x[kept], y[kept]
+    breaks = _gap_starts(known)
     if breaks.size > most:
         breaks = breaks[:: -(-breaks.size // most)]
     index = np.union1d(kept, breaks)
@@ -101,8 +104,9 @@ def _extremes(index: NDArray[np.intp], values: Array, buckets: int) -> NDArray[n
     offset = np.arange(table.shape[0]) * size
     low, high = table.argmin(axis=1) + offset, table.argmax(axis=1) + offset
     last = values.size - 1
-    places = np.unique(np.minimum(np.concatenate([[0], low, high, [last]]), last))
-    kept: NDArray[np.intp] = index[places]
+    places = np.minimum(np.concatenate([[0], low, high, [last]]), last)
+    places.sort()
+    kept: NDArray[np.intp] = index[places[np.append(np.diff(places) > 0, np.True_)]]
     return kept
 
 

@@ -23,6 +23,9 @@ _NO_NORM = "The log has no gradient norm."
 _PASCANU = "Pascanu, Mikolov & Bengio (2013), On the difficulty of training RNNs, arXiv:1211.5063"
 _GLOROT = "Glorot & Bengio (2010), Understanding the difficulty of training deep networks, PMLR 9"
 
+#: norms that differ by less than this share of a factor have none that is beyond it
+_NARROW = 0.99
+
 
 def _settled_run(n: int = 60) -> dict[str, NDArray[np.float64]]:
     fall = np.exp(-0.1 * np.arange(n))
@@ -322,6 +325,8 @@ class Spikes(Rule):
             return self.skip(_NO_NORM)
         if case.judgement.verdict is Verdict.DIVERGED or len(train) < 8 or not len(norm):
             return None
+        if _NARROW * self.factor * float(norm.high.min()) >= float(norm.high.max()):
+            return None  # none can be so far above a median
         costly = [
             float(step)
             for step in norm.steps[bursts(norm.high) > self.factor]

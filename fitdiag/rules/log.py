@@ -119,11 +119,14 @@ class IdenticalLosses(Rule):
         train, val = case.facts.run.train_loss, case.facts.run.val_loss
         if train is None or val is None:
             return self.skip("Needs a training and a validation loss.")
-        _, left, right = np.intersect1d(train.steps, val.steps, return_indices=True)
-        if left.size < 3:
+        ours, theirs = train.values, val.values
+        if not np.array_equal(train.steps, val.steps):
+            _, left, right = np.intersect1d(train.steps, val.steps, return_indices=True)
+            ours, theirs = ours[left], theirs[right]
+        if ours.size < 3:
             return self.skip("The two losses share fewer than three steps.")
-        same = float(np.mean(train.values[left] == val.values[right]))
-        if same <= self.share or bool((val.values[right] == val.values[right][0]).all()):
+        same = float((ours == theirs).mean())
+        if same <= self.share or bool((theirs == theirs[0]).all()):
             return None
         return self.found(
             f"{same:.0%} of the validation losses equal the training loss to the last digit.",
@@ -253,8 +256,8 @@ class MaskedNaN(Rule):
     def check(self, case: Case) -> Outcome:
         found = []
         for curve in (case.facts.run.train_loss, case.facts.run.val_loss):
-            if curve is None or np.isfinite(curve.values).sum() < 5:
-                continue
+            if curve is None or curve.values.all() or np.isfinite(curve.values).sum() < 5:
+                continue  # there is no zero, or next to nothing
             values = curve.values
             ordinary = self.share * median(np.abs(values[np.isfinite(values)]))
             with np.errstate(invalid="ignore"):

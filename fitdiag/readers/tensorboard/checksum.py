@@ -31,6 +31,9 @@ MASK_DELTA = 0xA282EAD8
 #: longest string that is laid out as one row, in bytes
 BLOCK = 256
 
+#: so many bytes at the most are looked up in one call, which saves time; more would take memory
+FEW = 1 << 15
+
 #: the register starts with all bits set: as if the first four bytes were inverted
 SEED_BYTES = 4
 
@@ -115,6 +118,9 @@ def _add_columns(rows: Bytes) -> Words:
     tables = _make_tables()
     columns = np.ascontiguousarray(rows.T)
     width = columns.shape[0]
+    if columns.size <= FEW:
+        places = columns + np.arange(width - 1, -1, -1)[:, None] * 256
+        return np.asarray(np.bitwise_xor.reduce(tables.ravel().take(places), axis=0))
     total = np.zeros(columns.shape[1], dtype=np.uint32)
     for at in range(width):
         total ^= tables[width - 1 - at].take(columns[at])

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from fitdiag.readers.tensorboard.checksum import (
     BLOCK,
@@ -99,7 +98,8 @@ def gather(data: Bytes, starts: Places, width: int) -> Bytes:
     """Return a copy of the same number of bytes at each place, shape (n, width)."""
     if not starts.size or not width:
         return np.empty((starts.size, width), dtype=np.uint8)
-    return np.asarray(sliding_window_view(data, width)[starts])
+    windows: Bytes = np.ndarray((data.size - width + 1, width), data.dtype, data, strides=(1, 1))
+    return windows[starts]
 
 
 def read_frames(path: Path, damage: Damage) -> Iterator[Frames]:
@@ -122,6 +122,8 @@ def read_frames(path: Path, damage: Damage) -> Iterator[Frames]:
         while True:
             more = file.read(want)
             chunk = rest + more
+            if not chunk:
+                return
             frames, used, is_broken = _split(chunk)
             if frames.starts.size:
                 damage.corrupt += int((~frames.good).sum())
