@@ -154,3 +154,20 @@ def command(
         return Outcome(code if isinstance(code, int) else 1, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return where a log is to be written."""
+    return tmp_path / "logs.csv"
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread, as is quickest for small networks."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

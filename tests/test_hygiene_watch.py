@@ -8,7 +8,7 @@ import json
 import pickle
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -28,23 +28,10 @@ from fitdiag.recording.hygiene.watcher import Watcher
 from fitdiag.report import write_report
 from fitdiag.rules.loop.observed import NOT_WATCHED
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 HYGIENE = sorted(ADVICE)
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "logs.csv"
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Loop:

@@ -32,11 +32,6 @@ def _quiet() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "logs.csv"
-
-
 def read_rows(path: Path) -> list[dict[str, float | None]]:
     """Read the numbers of a log with nothing but the csv module; empty cells are None."""
     with path.open(newline="", encoding="utf-8") as file:

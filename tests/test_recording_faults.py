@@ -27,7 +27,7 @@ from fitdiag.recording.hygiene.leaks import LeakWatcher
 from fitdiag.recording.hygiene.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 EPOCHS, STEPS = 2, 3
 
@@ -45,17 +45,7 @@ THIN = {
 REMOVERS = {"detach", "remove", "_find_classes"}
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "logs.csv"
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Training:

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 import fitdiag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from torch import Tensor
@@ -26,12 +26,7 @@ if TYPE_CHECKING:
 STEPS = 200
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def measure(parameters: Iterable[Tensor], scale: float = 1.0) -> float:

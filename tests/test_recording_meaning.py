@@ -12,16 +12,10 @@ from torch import nn
 import fitdiag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Loop:
@@ -56,11 +50,6 @@ def rows(log: Path) -> list[dict[str, str]]:
     """Return the rows of a log."""
     with log.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "logs.csv"
 
 
 @pytest.mark.parametrize("clip", [None, 2.0])

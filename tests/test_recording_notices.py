@@ -17,23 +17,13 @@ from fitdiag.recording import RecordingWarning
 from fitdiag.recording.attendance import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from fitdiag.recording import Recorder
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "logs.csv"
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Pairs(nn.Module):

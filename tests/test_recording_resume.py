@@ -16,21 +16,10 @@ from fitdiag.recording.events import Loss
 from fitdiag.run import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "logs.csv"
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Training:

@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "logs.csv"
-
-
 def record_something(log: Path, **options: Any) -> None:
     """Train a little, and observe the same thing in each step."""
     model = nn.Linear(2, 1)
